@@ -1,7 +1,6 @@
 import path from 'node:path';
 import tseslint from 'typescript-eslint';
-import importX from 'eslint-plugin-import-x';
-import { createTypeScriptImportResolver } from 'eslint-import-resolver-typescript';
+import { createNoCyclesRule } from './test/lint/cycles.mjs';
 import { createDoorsRule } from './test/lint/doors.mjs';
 
 const root = import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname);
@@ -11,14 +10,15 @@ const timeIsAParameter = [
   { object: 'performance', property: 'now', message: 'Take a Clock (lib/clock.ts).' },
 ];
 
+const noDefaultExport = { selector: 'ExportDefaultDeclaration', message: 'Named exports only.' };
+
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', '**/gen/**', 'coverage/**'] },
   {
     files: ['**/*.ts'],
     extends: [...tseslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: root } },
-    plugins: { 'import-x': importX },
-    settings: { 'import-x/resolver-next': [createTypeScriptImportResolver({ project: path.join(root, 'tsconfig.json') })] },
+    plugins: { tree: { rules: { 'no-cycle': createNoCyclesRule(root) } } },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': 'error',
@@ -28,8 +28,8 @@ export default tseslint.config(
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/only-throw-error': 'off', // an AbortSignal's reason is rethrown as it is
       '@typescript-eslint/prefer-promise-reject-errors': 'off',
-      'import-x/no-cycle': ['error', { ignoreExternal: true }],
-      'import-x/no-default-export': 'error',
+      'tree/no-cycle': 'error',
+      'no-restricted-syntax': ['error', noDefaultExport],
       'max-lines': ['error', { max: 400 }],
       'no-empty': ['error', { allowEmptyCatch: false }],
     },
@@ -47,6 +47,7 @@ export default tseslint.config(
       'no-restricted-globals': ['error', 'setTimeout', 'setInterval', 'performance'],
       'no-restricted-syntax': [
         'error',
+        noDefaultExport,
         { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Take a Clock (lib/clock.ts).' },
         { selector: "MemberExpression[object.name='AbortSignal'][property.name='timeout']", message: 'Use withDeadline (lib/abort.ts).' },
       ],
@@ -54,6 +55,6 @@ export default tseslint.config(
   },
   {
     files: ['**/*.config.ts', '**/*.config.mjs'],
-    rules: { 'import-x/no-default-export': 'off' },
+    rules: { 'no-restricted-syntax': 'off' },
   },
 );
