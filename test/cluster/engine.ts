@@ -1,13 +1,13 @@
-import { existsSync } from 'node:fs'
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { lenientRuncBinary } from './binaries.ts'
-import { startDaemon, type Daemon } from './daemon.ts'
-import { docker } from './docker-api.ts'
-import { uplink, type TestNode } from './node.ts'
-import { killProcess, startTimeOf } from './processes.ts'
-import { run } from './run.ts'
-import { FatalError, waitFor } from './wait.ts'
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { lenientRuncBinary } from './binaries.ts';
+import { startDaemon, type Daemon } from './daemon.ts';
+import { docker } from './docker-api.ts';
+import { uplink, type TestNode } from './node.ts';
+import { killProcess, startTimeOf } from './processes.ts';
+import { run } from './run.ts';
+import { FatalError, waitFor } from './wait.ts';
 
 /** What can differ between the engines of tests. */
 export interface EngineOptions {
@@ -15,61 +15,61 @@ export interface EngineOptions {
    * Whether dockerd manages iptables; true unless told. Without it container ports
    * are not published and containers reach the outside by routes alone.
    */
-  readonly iptables?: boolean
+  readonly iptables?: boolean;
   /** Registry mirrors, as URLs. */
-  readonly mirrors?: readonly string[]
+  readonly mirrors?: readonly string[];
   /** Registries without TLS, besides 127.0.0.0/8, which the engine always allows. */
-  readonly insecureRegistries?: readonly string[]
+  readonly insecureRegistries?: readonly string[];
   /**
    * Make a runtime the default that strips what a machine without CAP_SYS_RESOURCE
    * cannot do (negative oom_score_adj, raised rlimits), so that privileged containers
    * start here. It is always registered, as {@link lenientRuntime}.
    */
-  readonly lenient?: boolean
-  readonly storageDriver?: string
+  readonly lenient?: boolean;
+  readonly storageDriver?: string;
 }
 
 /** A Docker Engine of the test bed's own, with its own containerd. */
 export interface Engine {
-  readonly node: TestNode
-  readonly socketPath: string
+  readonly node: TestNode;
+  readonly socketPath: string;
   /** As DOCKER_HOST has it. */
-  readonly host: string
+  readonly host: string;
   /** The engine's bridge as containers see it: their gateway. */
-  readonly bridgeAddress: string
-  readonly logFile: string
-  readonly pid: number
+  readonly bridgeAddress: string;
+  readonly logFile: string;
+  readonly pid: number;
   /** The socket of the containerd that this dockerd started. */
-  readonly containerdSocket: string
+  readonly containerdSocket: string;
   /** Starts dockerd and waits until it answers. */
-  start(signal?: AbortSignal): Promise<void>
+  start(signal?: AbortSignal): Promise<void>;
   /** SIGTERM: containers are stopped by the engine, as on a machine's shutdown; data stays. */
-  stop(): Promise<void>
+  stop(): Promise<void>;
   /** SIGKILL to dockerd and, if asked, its containerd: containers go on running. */
-  kill(options?: { readonly containerd?: boolean }): Promise<void>
+  kill(options?: { readonly containerd?: boolean }): Promise<void>;
   /** Stop, then start: what `systemctl restart docker` does. */
-  restart(signal?: AbortSignal): Promise<void>
+  restart(signal?: AbortSignal): Promise<void>;
   /** Runs the docker command line against this engine. */
-  docker(args: readonly string[], options?: { readonly input?: string; readonly timeoutMs?: number }): Promise<string>
+  docker(args: readonly string[], options?: { readonly input?: string; readonly timeoutMs?: number }): Promise<string>;
   /** Removes every container of this engine. */
-  removeContainers(signal?: AbortSignal): Promise<void>
+  removeContainers(signal?: AbortSignal): Promise<void>;
 }
 
 /** Name of the runtime that copes without CAP_SYS_RESOURCE. */
-export const lenientRuntime = 'lenient'
+export const lenientRuntime = 'lenient';
 
 /** Cold, with a slow disk; usually 2 s. */
-const startTimeoutMs = 60_000
+const startTimeoutMs = 60_000;
 /** dockerd gives its containers 15 s, then ends. */
-const stopGraceMs = 40_000
+const stopGraceMs = 40_000;
 
 /** Makes an engine inside a node of the test bed and starts it. It goes when the slot is released. */
 export async function startEngine(node: TestNode, options: EngineOptions = {}, signal?: AbortSignal): Promise<Engine> {
-  const socketPath = join(node.runDir, 'docker.sock')
-  const logFile = join(node.dir, 'dockerd.log')
-  const execRoot = join(node.runDir, 'exec')
-  await writeConfiguration(node, options, socketPath, execRoot, signal)
-  let daemon: Daemon | undefined
+  const socketPath = join(node.runDir, 'docker.sock');
+  const logFile = join(node.dir, 'dockerd.log');
+  const execRoot = join(node.runDir, 'exec');
+  await writeConfiguration(node, options, socketPath, execRoot, signal);
+  let daemon: Daemon | undefined;
 
   const engine: Engine = {
     node,
@@ -79,41 +79,41 @@ export async function startEngine(node: TestNode, options: EngineOptions = {}, s
     logFile,
     containerdSocket: join(execRoot, 'containerd/containerd.sock'),
     get pid() {
-      return daemon?.ended === undefined ? (daemon?.pid ?? 0) : 0
+      return daemon?.ended === undefined ? (daemon?.pid ?? 0) : 0;
     },
     async start(abort) {
-      if (daemon !== undefined && daemon.ended === undefined) return
-      const command = [...node.enter, await node.slot.tools.find('dockerd'), '--config-file', join(node.dir, 'daemon.json')]
-      const started = await startDaemon(node.slot, { name: `dockerd ${node.name}`, command, logFile })
-      daemon = started
+      if (daemon !== undefined && daemon.ended === undefined) return;
+      const command = [...node.enter, await node.slot.tools.find('dockerd'), '--config-file', join(node.dir, 'daemon.json')];
+      const started = await startDaemon(node.slot, { name: `dockerd ${node.name}`, command, logFile });
+      daemon = started;
       await waitFor(
         `dockerd of ${node.name} to answer`,
         async (probe) => {
-          if (started.ended !== undefined) throw new FatalError(`dockerd ended: ${await started.logTail()}`)
-          return (await docker(socketPath, '/_ping', { timeoutMs: 5_000, signal: probe })) === 'OK'
+          if (started.ended !== undefined) throw new FatalError(`dockerd ended: ${await started.logTail()}`);
+          return (await docker(socketPath, '/_ping', { timeoutMs: 5_000, signal: probe })) === 'OK';
         },
         { timeoutMs: startTimeoutMs, intervalMs: 50, signal: abort, explain: () => started.logTail() },
-      )
-      if (options.iptables !== false) await acceptUplink(node, abort)
+      );
+      if (options.iptables !== false) await acceptUplink(node, abort);
     },
     async stop() {
-      await daemon?.stop(stopGraceMs)
+      await daemon?.stop(stopGraceMs);
     },
     async kill(what) {
-      await daemon?.kill()
-      if (what?.containerd === true) await killContainerd(execRoot)
+      await daemon?.kill();
+      if (what?.containerd === true) await killContainerd(execRoot);
     },
     async restart(abort) {
-      await engine.stop()
-      await engine.start(abort)
+      await engine.stop();
+      await engine.start(abort);
     },
     async docker(args, more = {}) {
-      const command = [await node.slot.tools.find('docker'), '--host', `unix://${socketPath}`, ...args]
-      const { stdout } = await run(command, { env: node.slot.env, timeoutMs: 60_000, ...more })
-      return stdout
+      const command = [await node.slot.tools.find('docker'), '--host', `unix://${socketPath}`, ...args];
+      const { stdout } = await run(command, { env: node.slot.env, timeoutMs: 60_000, ...more });
+      return stdout;
     },
     async removeContainers(abort) {
-      const ids = (await engine.docker(['ps', '--all', '--quiet', '--no-trunc'])).split('\n').filter((id) => id !== '')
+      const ids = (await engine.docker(['ps', '--all', '--quiet', '--no-trunc'])).split('\n').filter((id) => id !== '');
       await Promise.all(
         ids.map((id) =>
           docker(socketPath, `/containers/${id}?force=true&v=true`, {
@@ -122,11 +122,11 @@ export async function startEngine(node: TestNode, options: EngineOptions = {}, s
             signal: abort,
           }),
         ),
-      )
+      );
     },
-  }
-  await engine.start(signal)
-  return engine
+  };
+  await engine.start(signal);
+  return engine;
 }
 
 async function writeConfiguration(
@@ -136,8 +136,8 @@ async function writeConfiguration(
   execRoot: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  const wrapper = await installLenientRuntime(node, signal)
-  await mkdir(execRoot, { recursive: true })
+  const wrapper = await installLenientRuntime(node, signal);
+  await mkdir(execRoot, { recursive: true });
   const configuration = {
     'data-root': join(node.dir, 'docker'),
     'exec-root': execRoot,
@@ -154,17 +154,17 @@ async function writeConfiguration(
     runtimes: { [lenientRuntime]: { path: wrapper } },
     ...(options.lenient === true ? { 'default-runtime': lenientRuntime } : {}),
     ...(options.storageDriver === undefined ? {} : { 'storage-driver': options.storageDriver }),
-  }
-  await writeFile(join(node.dir, 'daemon.json'), JSON.stringify(configuration, undefined, 2))
+  };
+  await writeFile(join(node.dir, 'daemon.json'), JSON.stringify(configuration, undefined, 2));
 }
 
 /** The wrapper finds the real runtime's path in a file beside it. */
 async function installLenientRuntime(node: TestNode, signal?: AbortSignal): Promise<string> {
-  const folder = join(node.dir, 'lenient-runc')
-  await mkdir(folder, { recursive: true })
-  await copyFile(await lenientRuncBinary(node.slot.progress, signal), join(folder, 'lenient-runc'))
-  await writeFile(join(folder, 'runc'), await node.slot.tools.find('runc'))
-  return join(folder, 'lenient-runc')
+  const folder = join(node.dir, 'lenient-runc');
+  await mkdir(folder, { recursive: true });
+  await copyFile(await lenientRuncBinary(node.slot.progress, signal), join(folder, 'lenient-runc'));
+  await writeFile(join(folder, 'runc'), await node.slot.tools.find('runc'));
+  return join(folder, 'lenient-runc');
 }
 
 /**
@@ -174,24 +174,24 @@ async function installLenientRuntime(node: TestNode, signal?: AbortSignal): Prom
  */
 async function acceptUplink(node: TestNode, signal?: AbortSignal): Promise<void> {
   for (const direction of ['-i', '-o']) {
-    const rule = ['DOCKER-USER', direction, uplink, '-j', 'ACCEPT']
+    const rule = ['DOCKER-USER', direction, uplink, '-j', 'ACCEPT'];
     const iptables = (verb: string, anyExit: boolean): ReturnType<typeof run> =>
-      run([...node.enter, 'iptables', '--wait', verb, ...rule], { env: node.slot.env, signal, anyExit })
-    if ((await iptables('--check', true)).code !== 0) await iptables('--insert', false)
+      run([...node.enter, 'iptables', '--wait', verb, ...rule], { env: node.slot.env, signal, anyExit });
+    if ((await iptables('--check', true)).code !== 0) await iptables('--insert', false);
   }
 }
 
 async function killContainerd(execRoot: string): Promise<void> {
-  const pidFile = join(execRoot, 'containerd/containerd.pid')
-  if (!existsSync(pidFile)) return
-  const pid = Number(await readFile(pidFile, 'utf8'))
+  const pidFile = join(execRoot, 'containerd/containerd.pid');
+  if (!existsSync(pidFile)) return;
+  const pid = Number(await readFile(pidFile, 'utf8'));
   // The number may have gone to somebody else: look at what it runs.
-  const commandLine = await readFile(`/proc/${pid.toString()}/cmdline`, 'utf8').catch(() => '')
-  if (!commandLine.includes(execRoot)) return
-  killProcess(pid)
+  const commandLine = await readFile(`/proc/${pid.toString()}/cmdline`, 'utf8').catch(() => '');
+  if (!commandLine.includes(execRoot)) return;
+  killProcess(pid);
   await waitFor('containerd to end', async () => (await startTimeOf(pid)) === undefined, {
     timeoutMs: 10_000,
     intervalMs: 20,
-  })
-  await rm(pidFile, { force: true })
+  });
+  await rm(pidFile, { force: true });
 }

@@ -1,25 +1,25 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises';
 
 /** How long to try, and how often. */
 export interface WaitOptions {
-  readonly timeoutMs: number
+  readonly timeoutMs: number;
   /** Between two tries; 100 ms unless told. */
-  readonly intervalMs?: number
-  readonly signal?: AbortSignal | undefined
+  readonly intervalMs?: number;
+  readonly signal?: AbortSignal | undefined;
   /** More for the error's message, for example the tail of a log. */
-  readonly explain?: () => string | Promise<string>
+  readonly explain?: () => string | Promise<string>;
 }
 
 /** A wait that ran out of time: says what for, how long, and what the last try answered. */
 export class TimeoutError extends Error {
-  override readonly name = 'TimeoutError'
-  readonly what: string
-  readonly timeoutMs: number
+  override readonly name = 'TimeoutError';
+  readonly what: string;
+  readonly timeoutMs: number;
 
   constructor(what: string, timeoutMs: number, detail: string, options?: ErrorOptions) {
-    super(`${what}: not within ${(timeoutMs / 1000).toString()} s${detail === '' ? '' : `: ${detail}`}`, options)
-    this.what = what
-    this.timeoutMs = timeoutMs
+    super(`${what}: not within ${(timeoutMs / 1000).toString()} s${detail === '' ? '' : `: ${detail}`}`, options);
+    this.what = what;
+    this.timeoutMs = timeoutMs;
   }
 }
 
@@ -35,27 +35,27 @@ export async function waitFor<T>(
   probe: (signal: AbortSignal) => Promise<T | undefined | false> | T | undefined | false,
   options: WaitOptions,
 ): Promise<T> {
-  const deadline = AbortSignal.timeout(options.timeoutMs)
-  const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal])
-  let last: unknown
+  const deadline = AbortSignal.timeout(options.timeoutMs);
+  const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
+  let last: unknown;
   while (!signal.aborted) {
     try {
-      const answer = await probe(signal)
-      if (answer !== undefined && answer !== false) return answer
+      const answer = await probe(signal);
+      if (answer !== undefined && answer !== false) return answer;
     } catch (error) {
-      if (error instanceof FatalError) throw error
-      if (!signal.aborted || last === undefined) last = error
+      if (error instanceof FatalError) throw error;
+      if (!signal.aborted || last === undefined) last = error;
     }
-    await delay(options.intervalMs ?? 100, undefined, { signal }).catch(() => undefined)
+    await delay(options.intervalMs ?? 100, undefined, { signal }).catch(() => undefined);
   }
-  options.signal?.throwIfAborted()
-  const parts = [last === undefined ? '' : messageOf(last), (await options.explain?.()) ?? '']
-  throw new TimeoutError(what, options.timeoutMs, parts.filter((part) => part !== '').join('\n'), { cause: last })
+  options.signal?.throwIfAborted();
+  const parts = [last === undefined ? '' : messageOf(last), (await options.explain?.()) ?? ''];
+  throw new TimeoutError(what, options.timeoutMs, parts.filter((part) => part !== '').join('\n'), { cause: last });
 }
 
 /** Ends a {@link waitFor} at once: what is waited for cannot happen any more. */
 export class FatalError extends Error {
-  override readonly name = 'FatalError'
+  override readonly name = 'FatalError';
 }
 
 /** Runs `work` with a deadline of its own that says which stage did not end. */
@@ -65,17 +65,17 @@ export async function withDeadline<T>(
   signal: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const deadline = AbortSignal.timeout(timeoutMs)
-  const both = signal === undefined ? deadline : AbortSignal.any([deadline, signal])
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const both = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
   try {
-    return await work(both)
+    return await work(both);
   } catch (error) {
-    if (deadline.aborted && signal?.aborted !== true) throw new TimeoutError(what, timeoutMs, '', { cause: error })
-    throw error
+    if (deadline.aborted && signal?.aborted !== true) throw new TimeoutError(what, timeoutMs, '', { cause: error });
+    throw error;
   }
 }
 
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return error instanceof Error ? error.message : String(error);
 }

@@ -51,7 +51,7 @@ function matchesLockfile() {
   return Object.entries(wanted).every(([name, entry]) => {
     if (name === '') return true;
     const there = installed[name];
-    if (there === undefined) return entry.optional === true && !isForThisPlatform(entry);
+    if (there === undefined) return entry.optional === true && !isMadeForThisPlatform(entry);
     return there.version === entry.version && there.integrity === entry.integrity && existsSync(path.join(root, name));
   });
 }
@@ -64,9 +64,9 @@ function readPackages(file) {
   }
 }
 
-function isForThisPlatform(entry) {
-  const fits = (list, value) => list === undefined || [list].flat().includes(value);
-  return (
-    fits(entry.os, process.platform) && fits(entry.cpu, process.arch) && (entry.libc === undefined || [entry.libc].flat().includes('glibc'))
-  );
+/** Optional packages without a platform of their own come only with others that may be left out, so they say nothing. */
+function isMadeForThisPlatform(entry) {
+  const fits = (list, value) => [list].flat().includes(value);
+  if (entry.os === undefined || entry.cpu === undefined) return false;
+  return fits(entry.os, process.platform) && fits(entry.cpu, process.arch) && (entry.libc === undefined || fits(entry.libc, 'glibc'));
 }

@@ -24,7 +24,7 @@ func init() {
 // runKubectl sets the verbosity before the command exists, because building it
 // already logs (plug-ins, kuberc), and prints errors the way kubectl does.
 func runKubectl() {
-	_ = logs.GlogSetter(kubectl.GetLogVerbosity(os.Args))
+	_, _ = logs.GlogSetter(kubectl.GetLogVerbosity(os.Args))
 	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 		kubectlutil.CheckErr(err)
 	}
