@@ -2,7 +2,7 @@
  * What the executor needs of other rooms, declared by the consumer; agent.ts passes the parts in. Each port is as narrow as
  * its use.
  */
-import type { AnyContainerSpec, ConfigMap, ObjectReference, Pod, Secret, Service } from '../api/types.ts';
+import type { AnyContainerSpec, ConfigMap, LifecycleHandler, ObjectReference, Pod, Secret, Service } from '../api/types.ts';
 import type { DNSConfig, LinuxContainerResources, PodSandboxConfig } from './types.ts';
 
 export interface EventPort {
@@ -68,8 +68,32 @@ export interface DnsPort {
 export interface ObjectPort {
   configMap(namespace: string, name: string, signal: AbortSignal): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string, signal: AbortSignal): Promise<Secret | undefined>;
-  /** Services of the namespace plus the default/kubernetes master service. */
-  services(namespace: string, signal: AbortSignal): Promise<readonly Service[]>;
+  /**
+   * Services of the namespace plus the default/kubernetes master service. `wait` false (static pods, which must start without
+   * an API server): what is known now, without waiting for the first list.
+   */
+  services(namespace: string, signal: AbortSignal, wait?: boolean): Promise<readonly Service[]>;
+}
+
+/** RuntimeClass objects by name. */
+export interface RuntimeClassPort {
+  /** The class's handler; empty is the runtime's default. @throws NotFoundError when there is no such class */
+  handler(runtimeClassName: string, signal: AbortSignal): Promise<string>;
+}
+
+/** Runs one lifecycle handler (`postStart`, `preStop`) against a container. */
+export interface HookRunner {
+  /** Resolves when the hook has succeeded. @throws with a message that may hold secrets: never put it into an event */
+  run(request: HookRequest, signal: AbortSignal): Promise<void>;
+}
+
+export interface HookRequest {
+  readonly pod: Pod;
+  readonly container: Pick<AnyContainerSpec, 'name' | 'ports'>;
+  readonly containerId: string;
+  readonly handler: LifecycleHandler;
+  /** Where HTTP hooks without a host go. */
+  readonly podIPs: readonly string[];
 }
 
 export interface NodeFacts {
