@@ -1,0 +1,3 @@
+import type { DnsConfigurer, DnsDeps } from './types.ts';
+
+export declare function createDnsConfigurer(deps: DnsDeps): DnsConfigurer;

@@ -1,0 +1,157 @@
+/**
+ * What volumes/ promises and what it needs. The ports are as narrow as their use; agent.ts passes the parts in.
+ */
+import type { ConfigMap, ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod, Secret } from '../api/types.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import type { HostFiles } from './host-files.ts';
+import type { Mounter } from './mounter.ts';
+
+/** A pod volume that is in place on the host. */
+export interface MountedVolume {
+  /** As in `spec.volumes`. */
+  readonly name: string;
+  readonly hostPath: string;
+  /** Forces read-only mounts whatever the container says. */
+  readonly readOnly: boolean;
+  readonly selinuxRelabel: boolean;
+  /** Image volumes: mounted by the runtime; `hostPath` is then empty. */
+  readonly image?: { readonly imageId: string; readonly reference: string };
+}
+
+/** A config map or secret that a volume is made of. */
+export interface ObjectKey {
+  readonly kind: 'ConfigMap' | 'Secret';
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Config maps and secrets, kept current while somebody uses them; claims and volumes read when asked for. */
+export interface VolumeObjects {
+  /** From now on these, and no others, are kept current for `owner`; calling it again replaces the list. */
+  acquire(owner: string, keys: readonly ObjectKey[]): void;
+  /** Idempotent. */
+  release(owner: string): void;
+  /** Waits for the first answer of the API server; `undefined`: there is no such object. */
+  configMap(namespace: string, name: string, signal: AbortSignal): Promise<ConfigMap | undefined>;
+  secret(namespace: string, name: string, signal: AbortSignal): Promise<Secret | undefined>;
+  /** Called after an acquired object was added, changed or deleted. Answers the function that ends the subscription. */
+  onChange(listener: (key: ObjectKey) => void): () => void;
+  /** Asks the API server. `undefined`: there is no such object. */
+  persistentVolumeClaim(namespace: string, name: string, signal: AbortSignal): Promise<PersistentVolumeClaim | undefined>;
+  persistentVolume(name: string, signal: AbortSignal): Promise<PersistentVolume | undefined>;
+}
+
+export interface ServiceAccountTokenRequest {
+  readonly pod: Pod;
+  /** Absent: the API server's default audience. */
+  readonly audience?: string;
+  readonly expirationSeconds: number;
+}
+
+/** Service account tokens bound to a pod, requested and cached by another room. */
+export interface TokenPort {
+  /** `refreshAt`: when asking again would answer a newer token, milliseconds since the epoch. */
+  serviceAccountToken(
+    request: ServiceAccountTokenRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly token: string; readonly refreshAt: number }>;
+  /** Drops what is cached for the pod. */
+  forget(podUid: string): void;
+}
+
+/** Values of the downward API, of the pod as it is now. Both throw an Error that says what is wrong. */
+export interface DownwardPort {
+  /** `metadata.labels`, `metadata.annotations['key']`, `metadata.uid` … */
+  field(pod: Pod, fieldPath: string): string;
+  /** A container's request or limit, the node's allocatable standing in for an absent limit. */
+  resource(pod: Pod, reference: ResourceReference): string;
+}
+
+export interface ResourceReference {
+  readonly containerName?: string;
+  readonly resource: string;
+  readonly divisor?: string;
+}
+
+export interface VolumeImagePort {
+  /**
+   * Makes the image of an image volume present by its pull policy, recording its own events.
+   * @throws ReasonedError with ErrImagePull, ImagePullBackOff, InvalidImageName, ErrImageNeverPull …
+   */
+  ensureImage(
+    request: { readonly pod: Pod; readonly volumeName: string; readonly reference: string; readonly pullPolicy?: string },
+    signal: AbortSignal,
+  ): Promise<{ readonly imageId: string }>;
+}
+
+export interface VolumeEvents {
+  event(about: ObjectReference, type: 'Normal' | 'Warning', reason: string, message: string): void;
+}
+
+/** What volumes need to know of the node and of a pod's place on it. */
+export interface VolumeNodeFacts {
+  /** Bytes of memory that pods may use together. */
+  allocatableMemory(): number;
+  /** Bytes that the pod's cgroup is limited to; `undefined`: no limit. */
+  podMemoryLimit(pod: Pod): number | undefined;
+  /** Whether this node satisfies the volume's `spec.nodeAffinity.required`. */
+  matchesNodeAffinity(volume: PersistentVolume): boolean;
+}
+
+export interface VolumeSettings {
+  /** `<root>/pods`, absolute: holds a directory for each pod UID. */
+  readonly podsDirectory: string;
+}
+
+export interface VolumeManagerDeps {
+  readonly settings: VolumeSettings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: VolumeEvents;
+  readonly files: HostFiles;
+  readonly mounter: Mounter;
+  readonly objects: VolumeObjects;
+  readonly tokens: TokenPort;
+  readonly downward: DownwardPort;
+  readonly images: VolumeImagePort;
+  readonly node: VolumeNodeFacts;
+}
+
+/** Every method may be called at any time for any pod; calls for the same UID wait for each other. */
+export interface VolumeManager {
+  /**
+   * Puts every volume that a container of the pod uses in place, several at a time. Idempotent: what is in place is left
+   * alone (its content is kept current in the background). A failed volume gets a FailedMount event here and does not keep
+   * the others from being set up.
+   * @throws ReasonedError FailedMount (event recorded), or the image's reason when only an image volume failed
+   */
+  mount(pod: Pod, signal: AbortSignal): Promise<ReadonlyMap<string, MountedVolume>>;
+  /**
+   * A host path below the volume that cannot leave it through symlinks, bind-mounted under the pod's `volume-subpaths` where
+   * mounting is possible; a missing directory is created with the volume's mode. Released by `unmount`.
+   * @throws InvalidInputError for absolute paths and `..`; Error without details of the host for what fails there
+   */
+  resolveSubPath(
+    pod: Pod,
+    volume: MountedVolume,
+    containerName: string,
+    mountIndex: number,
+    subPath: string,
+    signal: AbortSignal,
+  ): Promise<string>;
+  /**
+   * Undoes everything of the pod and removes its directory. Idempotent, also for pods of which only the UID is known. Never
+   * deletes through a mount: what stays mounted makes it fail and nothing below is touched.
+   * @throws FailedPreconditionError naming the mounts that would not go away
+   */
+  unmount(podUid: string, signal: AbortSignal): Promise<void>;
+  /** The pod's object has changed: downward API volumes follow. Cheap when no volume depends on it. */
+  podChanged(pod: Pod): void;
+  /** Takes over volumes that an earlier run of the agent has set up, so that they are kept current again. Does not wait for it. */
+  reconcileAfterRestart(pods: readonly Pod[]): void;
+  /** UIDs that have a directory under the pods directory and are not in `known`. */
+  orphans(known: ReadonlySet<string>, signal: AbortSignal): Promise<readonly string[]>;
+  /** Ends the background work; volumes stay as they are. */
+  stop(): Promise<void>;
+}
