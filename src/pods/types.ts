@@ -13,9 +13,17 @@ export interface ObservedPod {
   /** Newest attempt first. */
   readonly sandboxes: readonly PodSandboxStatus[];
   /** Every container of every sandbox, newest first. */
-  readonly containers: readonly ContainerStatus[];
+  readonly containers: readonly ObservedContainer[];
   /** When this was read from the runtime, ms since the epoch. */
   readonly observedAt: number;
+}
+
+export interface ObservedContainer extends ContainerStatus {
+  /**
+   * The sandbox it belongs to, from the runtime's list or event. Absent: taken to be the newest sandbox that is not younger than
+   * the container (wrong after the machine's clock has jumped back).
+   */
+  readonly podSandboxId?: string;
 }
 
 /** What is: the only way to learn the runtime's state in order to decide. Filled by the PLEG. */
@@ -93,6 +101,8 @@ export interface ActionFailure {
   /** The executor has recorded the event already. */
   readonly eventRecorded: boolean;
   readonly error: Error;
+  /** When trying again is worth it, ms since the epoch (image pull back-off). Absent: the worker's own back-off. */
+  readonly retryAt?: number;
 }
 
 export interface ExecutionResult {
@@ -115,4 +125,33 @@ export interface ExecutionContext {
  */
 export interface PlanExecutor {
   execute(context: ExecutionContext, actions: readonly Action[], signal: AbortSignal): Promise<ExecutionResult>;
+}
+
+/** Where a pod is in its life on this node. It only ever moves forward. */
+export type PodLifecycle = 'syncing' | 'terminating' | 'terminated';
+
+/** One thing that a pod waits for, in words for a person and for the status. */
+export interface Waiting {
+  /** The container that waits; absent: the whole pod. */
+  readonly container?: string;
+  /** `CrashLoopBackOff`, `ErrImagePull`, `FailedMount`, `PodInitializing`, `Terminating` … */
+  readonly reason: string;
+  readonly message: string;
+  /** When the wait ends by itself or is tried again, ms since the epoch. */
+  readonly until?: number;
+}
+
+/** What the agent is doing with a pod and why. */
+export interface PodExplanation {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly lifecycle: PodLifecycle;
+  /** Being carried out now. */
+  readonly executing: readonly Action[];
+  /** Since when, ms since the epoch; absent while nothing is carried out. */
+  readonly executingSince?: number;
+  readonly waiting: readonly (Waiting & { readonly since: number })[];
+  /** When the worker will look again without being asked, ms since the epoch. */
+  readonly wakeAt?: number;
 }
