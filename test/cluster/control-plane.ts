@@ -3,6 +3,7 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { controlPlanePrograms } from './binaries.ts';
 import { certificateFiles, controlPlaneCertificates, kubeconfig, makeCertificates, type CertificateRequest } from './certificates.ts';
+import { createComponent, type Component, type ComponentOptions } from './component.ts';
 import {
   apiServerFlags,
   apiServiceAddress,
@@ -13,23 +14,9 @@ import {
   type ControlPlanePlace,
 } from './control-plane-flags.ts';
 import { bootstrapTokenManifest, clusterManifests, newBootstrapToken } from './control-plane-manifests.ts';
-import { startDaemon, type Daemon } from './daemon.ts';
 import { freePort } from './ports.ts';
 import { run, type RunResult } from './run.ts';
 import type { Slot } from './slot.ts';
-import { FatalError, waitFor } from './wait.ts';
-
-/** One program of the control plane, to be stopped and started in a test. */
-export interface Component {
-  readonly logFile: string;
-  readonly running: boolean;
-  /** Starts it and waits until it is ready. */
-  start(signal?: AbortSignal): Promise<void>;
-  /** SIGTERM, and waits for the end. */
-  stop(): Promise<void>;
-  /** SIGKILL, and waits for the end. */
-  kill(): Promise<void>;
-}
 
 /** How to call kubectl. */
 export interface KubectlOptions {
@@ -82,9 +69,6 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
-/** A cold start on a busy machine; usually 6 s. */
-const readyTimeoutMs = 120_000;
-
 /** Starts a control plane in a slot and waits until it answers and its own objects are made. */
 export async function startControlPlane(slot: Slot, options: ControlPlaneFlags = {}, signal?: AbortSignal): Promise<ControlPlane> {
   const programs = await controlPlanePrograms(slot.progress, signal);
@@ -109,8 +93,9 @@ export async function startControlPlane(slot: Slot, options: ControlPlaneFlags =
   await certificateKubeconfig('scheduler');
   const kubectlPath = await writeKubectl(dir, programs.kubectl);
 
-  const component = (name: string, command: readonly string[], ready: Probe): Component => createComponent(slot, dir, name, command, ready);
-  const health = (port: number, path: string): Probe => {
+  const component = (name: string, command: readonly string[], ready: ComponentOptions['ready']): Component =>
+    createComponent(slot, { name, command, logFile: join(dir, `${name}.log`), ready });
+  const health = (port: number, path: string): ComponentOptions['ready'] => {
     const url = `https://${place.address}:${port.toString()}${path}`;
     return (abort) => answersOk(url, ca, abort);
   };
@@ -189,38 +174,6 @@ export async function startControlPlane(slot: Slot, options: ControlPlaneFlags =
   await apiServer.start(signal);
   await Promise.all([controllerManager.start(signal), scheduler.start(signal), plane.apply(clusterManifests(), { signal })]);
   return plane;
-}
-
-type Probe = (signal: AbortSignal) => Promise<boolean>;
-
-function createComponent(slot: Slot, dir: string, name: string, command: readonly string[], ready: Probe): Component {
-  const logFile = join(dir, `${name}.log`);
-  let daemon: Daemon | undefined;
-  return {
-    logFile,
-    get running() {
-      return daemon !== undefined && daemon.ended === undefined;
-    },
-    async start(signal) {
-      if (daemon !== undefined && daemon.ended === undefined) return;
-      const started = await startDaemon(slot, { name, command, logFile });
-      daemon = started;
-      await waitFor(
-        `${name} to be ready`,
-        async (probe) => {
-          if (started.ended !== undefined) throw new FatalError(`${name} ended: ${await started.logTail()}`);
-          return ready(probe);
-        },
-        { timeoutMs: readyTimeoutMs, intervalMs: 50, signal, explain: () => started.logTail() },
-      );
-    },
-    async stop() {
-      await daemon?.stop();
-    },
-    async kill() {
-      await daemon?.kill();
-    },
-  };
 }
 
 /** Ports that a person recognizes, unless somebody listens on all addresses with one of them. */

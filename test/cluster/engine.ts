@@ -1,13 +1,11 @@
-import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { lenientRuncBinary } from './binaries.ts';
-import { startDaemon, type Daemon } from './daemon.ts';
+import { createComponent, type Component } from './component.ts';
 import { docker } from './docker-api.ts';
 import { uplink, type TestNode } from './node.ts';
-import { killProcess, startTimeOf } from './processes.ts';
 import { run } from './run.ts';
-import { FatalError, waitFor } from './wait.ts';
 
 /** What can differ between the engines of tests. */
 export interface EngineOptions {
@@ -26,6 +24,8 @@ export interface EngineOptions {
    * start here. It is always registered, as {@link lenientRuntime}.
    */
   readonly lenient?: boolean;
+  /** Containers survive a restart of dockerd; false unless told, as Docker has it. */
+  readonly liveRestore?: boolean;
   readonly storageDriver?: string;
 }
 
@@ -37,15 +37,17 @@ export interface Engine {
   readonly host: string;
   /** The engine's bridge as containers see it: their gateway. */
   readonly bridgeAddress: string;
-  readonly logFile: string;
-  readonly pid: number;
-  /** The socket of the containerd that this dockerd started. */
-  readonly containerdSocket: string;
-  /** Starts dockerd and waits until it answers. */
+  readonly dockerd: Component;
+  /** A process of its own, as on a machine with systemd: it outlives a dockerd that is killed. */
+  readonly containerd: Component;
+  /** Starts what does not run and waits until the engine answers. */
   start(signal?: AbortSignal): Promise<void>;
-  /** SIGTERM: containers are stopped by the engine, as on a machine's shutdown; data stays. */
+  /** SIGTERM: dockerd stops its containers (unless `liveRestore`), as on a machine's shutdown; data stays. */
   stop(): Promise<void>;
-  /** SIGKILL to dockerd and, if asked, its containerd: containers go on running. */
+  /**
+   * SIGKILL to dockerd and, if asked, to containerd. Containers go on running; the
+   * next start adopts them with `liveRestore`, and stops them without.
+   */
   kill(options?: { readonly containerd?: boolean }): Promise<void>;
   /** Stop, then start: what `systemctl restart docker` does. */
   restart(signal?: AbortSignal): Promise<void>;
@@ -58,53 +60,50 @@ export interface Engine {
 /** Name of the runtime that copes without CAP_SYS_RESOURCE. */
 export const lenientRuntime = 'lenient';
 
-/** Cold, with a slow disk; usually 2 s. */
-const startTimeoutMs = 60_000;
 /** dockerd gives its containers 15 s, then ends. */
 const stopGraceMs = 40_000;
 
 /** Makes an engine inside a node of the test bed and starts it. It goes when the slot is released. */
 export async function startEngine(node: TestNode, options: EngineOptions = {}, signal?: AbortSignal): Promise<Engine> {
-  const socketPath = join(node.runDir, 'docker.sock');
-  const logFile = join(node.dir, 'dockerd.log');
-  const execRoot = join(node.runDir, 'exec');
-  await writeConfiguration(node, options, socketPath, execRoot, signal);
-  let daemon: Daemon | undefined;
+  const place: EnginePlace = {
+    node,
+    socketPath: join(node.runDir, 'docker.sock'),
+    containerdSocket: join(node.runDir, 'containerd.sock'),
+    execRoot: join(node.runDir, 'exec'),
+  };
+  const { socketPath } = place;
+  await writeConfiguration(place, options, signal);
+  const containerd = await createContainerd(place);
+  const dockerd = createComponent(node.slot, {
+    name: `dockerd of ${node.name}`,
+    command: [...node.enter, await node.slot.tools.find('dockerd'), '--config-file', join(node.dir, 'daemon.json')],
+    logFile: join(node.dir, 'dockerd.log'),
+    graceMs: stopGraceMs,
+    ready: async (abort) => (await docker(socketPath, '/_ping', { timeoutMs: 5_000, signal: abort })) === 'OK',
+  });
 
   const engine: Engine = {
     node,
     socketPath,
     host: `unix://${socketPath}`,
     bridgeAddress: node.engineRange.split('/')[0] ?? '',
-    logFile,
-    containerdSocket: join(execRoot, 'containerd/containerd.sock'),
-    get pid() {
-      return daemon?.ended === undefined ? (daemon?.pid ?? 0) : 0;
-    },
+    dockerd,
+    containerd,
     async start(abort) {
-      if (daemon !== undefined && daemon.ended === undefined) return;
-      const command = [...node.enter, await node.slot.tools.find('dockerd'), '--config-file', join(node.dir, 'daemon.json')];
-      const started = await startDaemon(node.slot, { name: `dockerd ${node.name}`, command, logFile });
-      daemon = started;
-      await waitFor(
-        `dockerd of ${node.name} to answer`,
-        async (probe) => {
-          if (started.ended !== undefined) throw new FatalError(`dockerd ended: ${await started.logTail()}`);
-          return (await docker(socketPath, '/_ping', { timeoutMs: 5_000, signal: probe })) === 'OK';
-        },
-        { timeoutMs: startTimeoutMs, intervalMs: 50, signal: abort, explain: () => started.logTail() },
-      );
+      await containerd.start(abort);
+      await dockerd.start(abort);
       if (options.iptables !== false) await acceptUplink(node, abort);
     },
     async stop() {
-      await daemon?.stop(stopGraceMs);
+      await dockerd.stop();
+      await containerd.stop();
     },
     async kill(what) {
-      await daemon?.kill();
-      if (what?.containerd === true) await killContainerd(execRoot);
+      await dockerd.kill();
+      if (what?.containerd === true) await containerd.kill();
     },
     async restart(abort) {
-      await engine.stop();
+      await dockerd.stop();
       await engine.start(abort);
     },
     async docker(args, more = {}) {
@@ -129,13 +128,35 @@ export async function startEngine(node: TestNode, options: EngineOptions = {}, s
   return engine;
 }
 
-async function writeConfiguration(
-  node: TestNode,
-  options: EngineOptions,
-  socketPath: string,
-  execRoot: string,
-  signal?: AbortSignal,
-): Promise<void> {
+interface EnginePlace {
+  readonly node: TestNode;
+  readonly socketPath: string;
+  readonly containerdSocket: string;
+  readonly execRoot: string;
+}
+
+/** The containerd of an engine: no CRI, so that it cannot meet another agent's containers. */
+async function createContainerd({ node, containerdSocket }: EnginePlace): Promise<Component> {
+  const configuration = [
+    'version = 2',
+    `root = "${join(node.dir, 'containerd')}"`,
+    `state = "${join(node.runDir, 'containerd')}"`,
+    'disabled_plugins = ["io.containerd.grpc.v1.cri"]',
+    '[grpc]',
+    `address = "${containerdSocket}"`,
+  ];
+  const configurationFile = join(node.dir, 'containerd.toml');
+  await writeFile(configurationFile, `${configuration.join('\n')}\n`);
+  return createComponent(node.slot, {
+    name: `containerd of ${node.name}`,
+    command: [...node.enter, await node.slot.tools.find('containerd'), '--config', configurationFile],
+    logFile: join(node.dir, 'containerd.log'),
+    ready: () => accepts(containerdSocket),
+  });
+}
+
+async function writeConfiguration(place: EnginePlace, options: EngineOptions, signal?: AbortSignal): Promise<void> {
+  const { node, socketPath, execRoot } = place;
   const wrapper = await installLenientRuntime(node, signal);
   await mkdir(execRoot, { recursive: true });
   const configuration = {
@@ -143,6 +164,7 @@ async function writeConfiguration(
     'exec-root': execRoot,
     pidfile: join(node.runDir, 'docker.pid'),
     hosts: [`unix://${socketPath}`],
+    containerd: place.containerdSocket,
     bip: node.engineRange,
     'cgroup-parent': `${node.cgroupRoot}/docker`,
     'exec-opts': ['native.cgroupdriver=cgroupfs'],
@@ -151,6 +173,7 @@ async function writeConfiguration(
     'ip-masq': false,
     'registry-mirrors': options.mirrors ?? [],
     'insecure-registries': options.insecureRegistries ?? [],
+    'live-restore': options.liveRestore ?? false,
     runtimes: { [lenientRuntime]: { path: wrapper } },
     ...(options.lenient === true ? { 'default-runtime': lenientRuntime } : {}),
     ...(options.storageDriver === undefined ? {} : { 'storage-driver': options.storageDriver }),
@@ -181,17 +204,12 @@ async function acceptUplink(node: TestNode, signal?: AbortSignal): Promise<void>
   }
 }
 
-async function killContainerd(execRoot: string): Promise<void> {
-  const pidFile = join(execRoot, 'containerd/containerd.pid');
-  if (!existsSync(pidFile)) return;
-  const pid = Number(await readFile(pidFile, 'utf8'));
-  // The number may have gone to somebody else: look at what it runs.
-  const commandLine = await readFile(`/proc/${pid.toString()}/cmdline`, 'utf8').catch(() => '');
-  if (!commandLine.includes(execRoot)) return;
-  killProcess(pid);
-  await waitFor('containerd to end', async () => (await startTimeOf(pid)) === undefined, {
-    timeoutMs: 10_000,
-    intervalMs: 20,
+function accepts(socketPath: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(socketPath, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', reject);
   });
-  await rm(pidFile, { force: true });
 }
