@@ -22,8 +22,8 @@ export interface ProbeChange {
 export interface ProbeResults {
   /** `undefined`: nothing is known, because there is no such probe or it has not begun. */
   get(kind: ProbeKind, containerId: string): ProbeVerdict | undefined;
-  /** Called when a container's verdict changes. Answers the function that ends the subscription. */
-  onChange(listener: (change: ProbeChange) => void): () => void;
+  /** Called with the pod's UID when a container's verdict changes. Answers the function that ends the subscription. */
+  onChange(listener: (podUid: string, change: ProbeChange) => void): () => void;
 }
 
 export interface ProbeRuntime {

@@ -2,6 +2,7 @@
  * What volumes/ promises and what it needs. The ports are as narrow as their use; agent.ts passes the parts in.
  */
 import type { ConfigMap, ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod, Secret } from '../api/types.ts';
+import type { ObjectSource, TokenSource } from '../cluster/types.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { HostFiles } from './host-files.ts';
@@ -19,59 +20,13 @@ export interface MountedVolume {
   readonly image?: { readonly imageId: string; readonly reference: string };
 }
 
-/** A config map or secret that a volume is made of. */
-export interface ObjectKey {
-  readonly kind: 'ConfigMap' | 'Secret';
-  readonly namespace: string;
-  readonly name: string;
-}
-
-/** Config maps and secrets, kept current while somebody uses them; claims and volumes read when asked for. */
+/** Config maps and secrets, kept current while a pod uses them; claims and volumes are read when asked for. */
 export interface VolumeObjects {
-  /** From now on these, and no others, are kept current for `owner`; calling it again replaces the list. */
-  acquire(owner: string, keys: readonly ObjectKey[]): void;
-  /** Idempotent. */
-  release(owner: string): void;
-  /** Waits for the first answer of the API server; `undefined`: there is no such object. */
-  configMap(namespace: string, name: string, signal: AbortSignal): Promise<ConfigMap | undefined>;
-  secret(namespace: string, name: string, signal: AbortSignal): Promise<Secret | undefined>;
-  /** Called after an acquired object was added, changed or deleted. Answers the function that ends the subscription. */
-  onChange(listener: (key: ObjectKey) => void): () => void;
+  readonly configMaps: ObjectSource<ConfigMap>;
+  readonly secrets: ObjectSource<Secret>;
   /** Asks the API server. `undefined`: there is no such object. */
   persistentVolumeClaim(namespace: string, name: string, signal: AbortSignal): Promise<PersistentVolumeClaim | undefined>;
   persistentVolume(name: string, signal: AbortSignal): Promise<PersistentVolume | undefined>;
-}
-
-export interface ServiceAccountTokenRequest {
-  readonly pod: Pod;
-  /** Absent: the API server's default audience. */
-  readonly audience?: string;
-  readonly expirationSeconds: number;
-}
-
-/** Service account tokens bound to a pod, requested and cached by another room. */
-export interface TokenPort {
-  /** `refreshAt`: when asking again would answer a newer token, milliseconds since the epoch. */
-  serviceAccountToken(
-    request: ServiceAccountTokenRequest,
-    signal: AbortSignal,
-  ): Promise<{ readonly token: string; readonly refreshAt: number }>;
-  /** Drops what is cached for the pod. */
-  forget(podUid: string): void;
-}
-
-/** Values of the downward API, of the pod as it is now. Both throw an Error that says what is wrong. */
-export interface DownwardPort {
-  /** `metadata.labels`, `metadata.annotations['key']`, `metadata.uid` … */
-  field(pod: Pod, fieldPath: string): string;
-  /** A container's request or limit, the node's allocatable standing in for an absent limit. */
-  resource(pod: Pod, reference: ResourceReference): string;
-}
-
-export interface ResourceReference {
-  readonly containerName?: string;
-  readonly resource: string;
-  readonly divisor?: string;
 }
 
 export interface VolumeImagePort {
@@ -91,12 +46,13 @@ export interface VolumeEvents {
 
 /** What volumes need to know of the node and of a pod's place on it. */
 export interface VolumeNodeFacts {
-  /** Bytes of memory that pods may use together. */
-  allocatableMemory(): number;
+  readonly nodeName: string;
+  hostIPs(): readonly string[];
+  labels(): Readonly<Record<string, string>>;
+  /** Quantities by resource name. */
+  allocatable(): Readonly<Record<string, string>>;
   /** Bytes that the pod's cgroup is limited to; `undefined`: no limit. */
   podMemoryLimit(pod: Pod): number | undefined;
-  /** Whether this node satisfies the volume's `spec.nodeAffinity.required`. */
-  matchesNodeAffinity(volume: PersistentVolume): boolean;
 }
 
 export interface VolumeSettings {
@@ -112,8 +68,7 @@ export interface VolumeManagerDeps {
   readonly files: HostFiles;
   readonly mounter: Mounter;
   readonly objects: VolumeObjects;
-  readonly tokens: TokenPort;
-  readonly downward: DownwardPort;
+  readonly tokens: TokenSource;
   readonly images: VolumeImagePort;
   readonly node: VolumeNodeFacts;
 }
