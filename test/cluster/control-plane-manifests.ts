@@ -42,13 +42,19 @@ export function clusterManifests(): readonly unknown[] {
   ];
 }
 
-/** A ClusterRoleBinding of one user or group. */
-export function binding(name: string, role: string, subject: { kind: 'User' | 'Group'; name: string }): unknown {
+/** Who gets a role. */
+export type Subject =
+  | { readonly kind: 'User' | 'Group'; readonly name: string }
+  | { readonly kind: 'ServiceAccount'; readonly name: string; readonly namespace: string };
+
+/** A ClusterRoleBinding of one subject. */
+export function binding(name: string, role: string, subject: Subject): unknown {
+  const apiGroup = 'rbac.authorization.k8s.io';
   return {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
+    apiVersion: `${apiGroup}/v1`,
     kind: 'ClusterRoleBinding',
     metadata: { name },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
-    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', ...subject }],
+    roleRef: { apiGroup, kind: 'ClusterRole', name: role },
+    subjects: [subject.kind === 'ServiceAccount' ? subject : { apiGroup, ...subject }],
   };
 }

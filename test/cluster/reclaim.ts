@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { glob, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists } from './cache.ts';
 import { readLedger, slotName, slotRunDir, type LedgerEntry } from './ledger.ts';
@@ -30,6 +30,11 @@ export async function reclaim(number: number, tools: Tools): Promise<string[]> {
   for (const cgroup of await slotCgroups(number)) {
     await removeCgroup(cgroup);
     removed.push(`cgroup ${cgroup}`);
+  }
+  for (const socket of await shimSockets(number)) {
+    if (!(await exists(socket))) continue;
+    await rm(socket);
+    removed.push(`socket ${socket}`);
   }
   for (const folder of folders) {
     if (!(await exists(folder))) continue;
@@ -86,6 +91,20 @@ export async function slotCgroups(number: number): Promise<string[]> {
   }
   // cpu and cpu,cpuacct may be two names of one hierarchy: a second removal is a no-op.
   return found;
+}
+
+/**
+ * The sockets of a slot's containerd shims. Their folder is compiled into
+ * containerd and shared by all of a machine; the names are in each task's folder.
+ */
+export async function shimSockets(number: number): Promise<string[]> {
+  const sockets: string[] = [];
+  const pattern = join(slotRunDir(number), 'node*/*/io.containerd.runtime.v2.task/*/*/address');
+  for await (const file of glob(pattern)) {
+    const address = await readFile(file, 'utf8').catch(() => '');
+    if (address.startsWith('unix://')) sockets.push(address.slice('unix://'.length).trim());
+  }
+  return sockets;
 }
 
 async function removeCgroup(path: string): Promise<void> {
