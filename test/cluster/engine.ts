@@ -26,6 +26,11 @@ export interface EngineOptions {
   readonly lenient?: boolean;
   /** Containers survive a restart of dockerd; false unless told, as Docker has it. */
   readonly liveRestore?: boolean;
+  /**
+   * False lets a container reach itself through its published port or Service, by
+   * hairpin mode on its bridge port; true unless told, as Docker has it.
+   */
+  readonly userlandProxy?: boolean;
   readonly storageDriver?: string;
 }
 
@@ -173,6 +178,7 @@ async function writeConfiguration(place: EnginePlace, options: EngineOptions, si
     'ip-masq': false,
     'registry-mirrors': options.mirrors ?? [],
     'insecure-registries': options.insecureRegistries ?? [],
+    'userland-proxy': options.userlandProxy ?? true,
     'live-restore': options.liveRestore ?? false,
     runtimes: { [lenientRuntime]: { path: wrapper } },
     ...(options.lenient === true ? { 'default-runtime': lenientRuntime } : {}),

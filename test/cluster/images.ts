@@ -10,7 +10,7 @@ import type { Tools } from './prerequisites.ts';
 import { run } from './run.ts';
 
 /** Part of every image's key. */
-const recipeVersion = '1';
+const recipeVersion = '2';
 
 /** Whether images are wanted for an engine, and with what. */
 export interface ImageOptions {

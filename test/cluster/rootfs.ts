@@ -4,6 +4,23 @@ import { exists } from './cache.ts';
 import type { Tools } from './prerequisites.ts';
 import { run } from './run.ts';
 
+/** Debian's busybox 1.35 crashes in wget's -T: `timeout` takes its part. */
+const wgetWrapper = [
+  '#!/bin/bash',
+  'args=() limit=0',
+  'while (($#)); do',
+  '  case $1 in',
+  '    -T | --timeout) limit=$2; shift 2 ;;',
+  '    -T*) limit=${1#-T}; shift ;;',
+  '    --timeout=*) limit=${1#--timeout=}; shift ;;',
+  '    *) args+=("$1"); shift ;;',
+  '  esac',
+  'done',
+  'if ((limit)); then timeout "$limit" busybox wget "${args[@]}" || exit 1',
+  'else exec busybox wget "${args[@]}"',
+  'fi',
+] as const;
+
 /** A root file system for a test image, filled from this machine's programs and the unpacked packages. */
 export class Rootfs {
   readonly dir: string;
@@ -47,7 +64,8 @@ export class Rootfs {
     await this.program(busybox, '/usr/bin/busybox');
     const { stdout } = await run([busybox, '--list'], { env: this.#tools.env });
     const applets = stdout.split('\n').filter((name) => name !== '' && name !== 'busybox' && name !== 'sh');
-    for (const name of applets) await this.link('busybox', `/usr/bin/${name}`);
+    for (const name of applets) if (name !== 'wget') await this.link('busybox', `/usr/bin/${name}`);
+    await this.text('/usr/bin/wget', wgetWrapper, 0o755);
     await this.program(await this.#tools.find('bash-static'), '/usr/bin/bash');
     await this.link('bash', '/usr/bin/sh');
   }
