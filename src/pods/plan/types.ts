@@ -1,5 +1,5 @@
 /** What planPod is given and what it answers. Plain data, so that a plan can be tested, printed and explained. */
-import type { Pod } from '../../api/types.ts';
+import type { Pod, PodStatus } from '../../api/types.ts';
 import type { ProbeReader } from '../ports.ts';
 import type { Action, ObservedPod, PodLifecycle, Waiting } from '../types.ts';
 
@@ -10,6 +10,12 @@ export interface StartFailure {
   readonly message: string;
   /** Not tried again before, ms since the epoch. */
   readonly retryAt: number;
+}
+
+/** A step for the whole pod that failed. */
+export interface PodFailure extends StartFailure {
+  /** `starts`: only what leads to running containers waits; `all`: every step does. */
+  readonly blocks: 'starts' | 'all';
 }
 
 /** A container's crash-loop back-off (client-go util/flowcontrol/backoff.go). */
@@ -25,8 +31,8 @@ export interface CrashLoopEntry {
 export interface PodMemory {
   /** By container name. */
   readonly startFailures: ReadonlyMap<string, StartFailure>;
-  /** A step for the whole pod (volumes, sandbox, stop, clean-up) that failed. */
-  readonly podFailure: StartFailure | undefined;
+  /** Volumes, sandbox, stop, removal, clean-up. */
+  readonly podFailure: PodFailure | undefined;
   /** By container name. */
   readonly crashLoop: ReadonlyMap<string, CrashLoopEntry>;
   /** This process has prepared the volumes for the pod as it is now. */
@@ -65,6 +71,8 @@ export interface PlanInput {
   /** Given exactly when `lifecycle` is not `syncing`. */
   readonly termination: Termination | undefined;
   readonly memory: PodMemory;
+  /** The last status that was reported: what is known of containers that the runtime has no more. */
+  readonly previous: PodStatus | undefined;
   readonly probes: ProbeReader;
   readonly settings: PlanSettings;
   /** ms since the epoch. */
@@ -77,6 +85,6 @@ export interface Plan {
   /** When to plan again if nothing else happens before, ms since the epoch. */
   readonly wakeAt?: number;
   readonly waiting: readonly Waiting[];
-  /** Every container has ended for good: the pod is done and can be terminated. */
+  /** Its containers have ended for good: the pod is done and is to be terminated. Only while syncing. */
   readonly finished: boolean;
 }
