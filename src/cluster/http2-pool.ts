@@ -1,0 +1,288 @@
+/** HTTP/2 sessions to one server: as many as its limit of concurrent streams needs, each checked with pings. */
+import http2, { type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import { abortable, withDeadline } from '../lib/abort.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { ResourceExhaustedError, UnavailableError } from '../lib/errors.ts';
+import { dialTls } from './connection.ts';
+import type { ClusterAccess, TlsMaterial } from './credentials.ts';
+import type { TransportRequest, TransportResponse } from './transport.ts';
+
+export interface Http2PoolOptions {
+  readonly access: ClusterAccess;
+  readonly clock: Clock;
+  readonly maxSessions: number;
+}
+
+/** The server chose HTTP/1.1 in the TLS handshake. */
+export class Http2RefusedError extends Error {}
+
+/** As client-go's transports (apimachinery pkg/util/net/http.go: ReadIdleTimeout and PingTimeout). */
+const PING_INTERVAL_MS = 30_000;
+const PING_DEADLINE_MS = 15_000;
+/** TCP, TLS and the server's settings. */
+const CONNECT_DEADLINE_MS = 30_000;
+/** How often one request is moved to another session after a session has refused to start it. */
+const MAX_REFUSALS = 3;
+/** A window for the whole session that no list fills in one round trip of a slow link; Node's default is 64 KiB. */
+const SESSION_WINDOW_BYTES = 4 * 1024 * 1024;
+const STREAM_WINDOW_BYTES = 1024 * 1024;
+/** MiB that a session may hold; a hundred streams with full windows. */
+const MAX_SESSION_MEMORY = 128;
+
+interface PooledSession {
+  readonly session: ClientHttp2Session;
+  readonly generation: number;
+  readonly maxStreams: number;
+  /** Streams that are open or promised. */
+  open: number;
+}
+
+/**
+ * INVARIANTS
+ * - A session never has more streams than the server allows: nothing queues inside Node.
+ * - At most one connection is being made at a time; who waits for it shares its failure.
+ * - A session that is closed, draining (GOAWAY) or made with other credentials gets no new stream.
+ * - A session that does not answer a ping in time is destroyed with everything on it.
+ */
+export class Http2Pool {
+  readonly #options: Http2PoolOptions;
+  readonly #sessions = new Set<PooledSession>();
+  readonly #lifetime = new AbortController();
+  #connecting: Promise<PooledSession> | undefined;
+
+  constructor(options: Http2PoolOptions) {
+    this.#options = options;
+  }
+
+  /** Number of sessions that take requests. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** @throws UnavailableError, ResourceExhaustedError, Http2RefusedError, the signal's reason */
+  async send(request: TransportRequest, signal: AbortSignal): Promise<TransportResponse> {
+    for (let refusals = 1; ; refusals += 1) {
+      const pooled = await this.#acquire(signal);
+      try {
+        return await this.#start(pooled, request, signal);
+      } catch (error) {
+        if (!(error instanceof RefusedStreamError) || refusals >= MAX_REFUSALS) throw error;
+      }
+    }
+  }
+
+  close(): void {
+    this.#lifetime.abort(new UnavailableError('the API client is closed'));
+    for (const { session } of this.#sessions) session.destroy();
+  }
+
+  /** A session with room, its stream counted already. */
+  async #acquire(signal: AbortSignal): Promise<PooledSession> {
+    for (;;) {
+      const tls = await this.#options.access.tls(signal);
+      signal.throwIfAborted();
+      this.#lifetime.signal.throwIfAborted();
+      const pooled = this.#fullestWithRoom(tls.generation);
+      if (pooled !== undefined) {
+        pooled.open += 1;
+        return pooled;
+      }
+      if (this.#sessions.size >= this.#options.maxSessions) {
+        throw new ResourceExhaustedError(`${this.#options.maxSessions} connections to the API server are full`);
+      }
+      this.#connecting ??= this.#connect(tls).finally(() => (this.#connecting = undefined));
+      await abortable(this.#connecting, signal);
+    }
+  }
+
+  /** Full sessions first, so that the others can become empty and be closed. */
+  #fullestWithRoom(generation: number): PooledSession | undefined {
+    let best: PooledSession | undefined;
+    for (const pooled of this.#sessions) {
+      if (pooled.generation !== generation) this.#retire(pooled);
+      else if (pooled.open < pooled.maxStreams && (best === undefined || pooled.open > best.open)) best = pooled;
+    }
+    return best;
+  }
+
+  async #connect(tls: TlsMaterial): Promise<PooledSession> {
+    const { access, clock } = this.#options;
+    const signal = this.#lifetime.signal;
+    return withDeadline(clock, `connecting to ${access.server.host}`, CONNECT_DEADLINE_MS, signal, async (inner) => {
+      const socket = await dialTls(access.server, tls, ['h2', 'http/1.1'], inner);
+      if (socket.alpnProtocol !== 'h2') {
+        socket.destroy();
+        throw new Http2RefusedError(`${access.server.host} does not speak HTTP/2`);
+      }
+      const session = await this.#openSession(socket, inner);
+      const pooled: PooledSession = {
+        session,
+        generation: tls.generation,
+        maxStreams: Math.max(1, session.remoteSettings.maxConcurrentStreams ?? 100),
+        open: 0,
+      };
+      this.#adopt(pooled);
+      return pooled;
+    });
+  }
+
+  /** Waits for the server's settings: only they say how many streams it allows. */
+  #openSession(socket: TLSSocket, signal: AbortSignal): Promise<ClientHttp2Session> {
+    return new Promise((resolve, reject) => {
+      const session = http2.connect(this.#options.access.server, {
+        createConnection: () => socket,
+        maxSessionMemory: MAX_SESSION_MEMORY,
+        settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
+      });
+      const fail = (error?: Error): void => {
+        session.destroy();
+        reject(signal.aborted ? (signal.reason as Error) : lost(this.#options.access.server, error));
+      };
+      const onAbort = (): void => fail();
+      signal.addEventListener('abort', onAbort, { once: true });
+      session.on('error', fail);
+      session.once('close', fail);
+      session.once('remoteSettings', () => {
+        signal.removeEventListener('abort', onAbort);
+        session.off('close', fail);
+        session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+        resolve(session);
+      });
+    });
+  }
+
+  #adopt(pooled: PooledSession): void {
+    const { session } = pooled;
+    this.#sessions.add(pooled);
+    const leave = (): void => void this.#sessions.delete(pooled);
+    session.on('goaway', leave);
+    session.on('error', leave); // the streams report it
+    const pings = this.#pingFrom(session);
+    session.once('close', () => {
+      leave();
+      pings.cancel();
+    });
+    if (session.closed || session.destroyed) leave();
+  }
+
+  #pingFrom(session: ClientHttp2Session): Timer {
+    const { clock, access } = this.#options;
+    let timer: Timer;
+    const tick = (): void => {
+      timer = clock.after(PING_DEADLINE_MS, () => {
+        session.destroy(new UnavailableError(`${access.server.host} did not answer a ping within ${PING_DEADLINE_MS / 1000} s`));
+      });
+      try {
+        session.ping((error) => {
+          timer.cancel();
+          if (error === null && !session.destroyed) timer = clock.after(PING_INTERVAL_MS, tick);
+        });
+      } catch {
+        timer.cancel(); // closed meanwhile: the session's own end is on its way
+      }
+    };
+    timer = clock.after(PING_INTERVAL_MS, tick);
+    const cancel = (): void => timer.cancel();
+    return { cancel, [Symbol.dispose]: cancel };
+  }
+
+  #retire(pooled: PooledSession): void {
+    this.#sessions.delete(pooled);
+    pooled.session.close(); // lets the streams finish
+  }
+
+  async #start(pooled: PooledSession, request: TransportRequest, signal: AbortSignal): Promise<TransportResponse> {
+    const release = (): void => {
+      pooled.open -= 1;
+      if (pooled.open === 0 && this.#sessions.size > 1 && this.#sessions.has(pooled)) this.#retire(pooled);
+    };
+    let stream: ClientHttp2Stream;
+    try {
+      stream = pooled.session.request(
+        { ':method': request.method, ':path': request.path, ...request.headers },
+        { endStream: request.body === undefined },
+      );
+    } catch (error) {
+      pooled.open -= 1;
+      this.#sessions.delete(pooled); // closed between being chosen and being used
+      throw new RefusedStreamError('the session is closed', { cause: error });
+    }
+    stream.once('close', release);
+    const exchange = new Http2Exchange(this.#options.access.server, stream, signal);
+    if (request.body !== undefined) stream.end(request.body);
+    return exchange.response();
+  }
+}
+
+/** The session did not begin to work on the request: it is safe to send it again. */
+class RefusedStreamError extends UnavailableError {}
+
+/** One request on a stream, from its headers to the end of the answer. */
+class Http2Exchange {
+  readonly #server: URL;
+  readonly #stream: ClientHttp2Stream;
+  readonly #signal: AbortSignal;
+  readonly #onAbort = (): void => this.#cancel();
+  #error: Error | undefined;
+
+  constructor(server: URL, stream: ClientHttp2Stream, signal: AbortSignal) {
+    this.#server = server;
+    this.#stream = stream;
+    this.#signal = signal;
+    stream.on('error', (error: Error) => (this.#error ??= error));
+    stream.once('close', () => signal.removeEventListener('abort', this.#onAbort));
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  response(): Promise<TransportResponse> {
+    return new Promise((resolve, reject) => {
+      this.#stream.once('response', (headers) => {
+        resolve({ status: headers[':status'] ?? 0, header: (name) => textHeader(headers, name), body: this.#body() });
+      });
+      this.#stream.once('close', () => reject(this.#failure()));
+    });
+  }
+
+  async *#body(): AsyncGenerator<Buffer> {
+    const chunks: AsyncIterable<Buffer> = this.#stream;
+    try {
+      for await (const chunk of chunks) yield chunk;
+    } catch {
+      throw this.#failure();
+    } finally {
+      if (!this.#stream.readableEnded) this.#cancel();
+    }
+    if (this.#isCut()) throw this.#failure();
+  }
+
+  /** Node ends the body of a connection that broke as if it were complete; only these tell. */
+  #isCut(): boolean {
+    const { aborted, rstCode } = this.#stream;
+    return this.#signal.aborted || aborted || this.#error !== undefined || (rstCode ?? 0) !== http2.constants.NGHTTP2_NO_ERROR;
+  }
+
+  #cancel(): void {
+    if (this.#stream.closed) return;
+    this.#stream.close(http2.constants.NGHTTP2_CANCEL);
+    this.#stream.destroy();
+  }
+
+  #failure(): Error {
+    if (this.#signal.aborted) return this.#signal.reason as Error;
+    if (this.#stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM) {
+      return new RefusedStreamError(`${this.#server.host} refused the request`, { cause: this.#error });
+    }
+    return lost(this.#server, this.#error);
+  }
+}
+
+function textHeader(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
+}
+
+function lost(server: URL, cause: Error | undefined): UnavailableError {
+  if (cause instanceof UnavailableError) return cause;
+  return new UnavailableError(`the connection to ${server.host} was lost`, cause === undefined ? {} : { cause });
+}
