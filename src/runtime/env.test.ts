@@ -36,7 +36,11 @@ async function environment(...args: Parameters<typeof input>): Promise<Record<st
 test('env wins over envFrom, a later source over an earlier one, and a prefix is put before every key', async () => {
   const result = await environment(
     {
-      envFrom: [{ configMapRef: { name: 'first' } }, { configMapRef: { name: 'second' }, prefix: '' }, { secretRef: { name: 's' }, prefix: 'S_' }],
+      envFrom: [
+        { configMapRef: { name: 'first' } },
+        { configMapRef: { name: 'second' }, prefix: '' },
+        { secretRef: { name: 's' }, prefix: 'S_' },
+      ],
       env: [{ name: 'B', value: 'own' }],
     },
     {
@@ -81,7 +85,11 @@ test('field, resource, config map, secret and file references', async () => {
         { name: 'FILE', valueFrom: { fileKeyRef: { volumeName: 'v', path: 'a/env', key: 'K' } } },
       ],
     },
-    { configMaps: { cm: { data: { k: '$(NODE)' } } }, secrets: { sec: { data: { k: base64('s3') } } }, files: { 'v/a/env': "K='from file'\n" } },
+    {
+      configMaps: { cm: { data: { k: '$(NODE)' } } },
+      secrets: { sec: { data: { k: base64('s3') } } },
+      files: { 'v/a/env': "K='from file'\n" },
+    },
   );
   expect(result).toEqual({ NODE: 'n1', IP: '10.0.0.9', MEM: '64', CPU: '4', CM: '$(NODE)', SEC: 's3', FILE: 'from file' });
 });
@@ -108,7 +116,10 @@ test.each([
   [{ env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 'gone', key: 'k' } } }] }, 'secret "gone" not found'],
   [{ env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'cm', key: 'k' } } }] }, "couldn't find key k in ConfigMap shop/cm"],
   [{ env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 'sec', key: 'k' } } }] }, "couldn't find key k in Secret shop/sec"],
-  [{ env: [{ name: 'A', valueFrom: { fileKeyRef: { volumeName: 'v', path: 'p', key: 'k' } } }] }, 'environment variable key "k" not found in file "p"'],
+  [
+    { env: [{ name: 'A', valueFrom: { fileKeyRef: { volumeName: 'v', path: 'p', key: 'k' } } }] },
+    'environment variable key "k" not found in file "p"',
+  ],
   [{ envFrom: [{ configMapRef: { name: 'gone' } }] }, 'configmap "gone" not found'],
   [{ envFrom: [{ secretRef: { name: 'gone' } }] }, 'secret "gone" not found'],
 ])('what is required and absent is named: %j', async (container, message) => {

@@ -59,7 +59,8 @@ export interface CgroupPort {
 export interface DnsPort {
   /** `undefined`: the engine's own. Records DNSConfigForming events. */
   dnsConfig(pod: Pod): DNSConfig | undefined;
-  hostname(pod: Pod): { readonly hostname: string; readonly domain: string };
+  /** What the kernel of the sandbox is told. @throws InvalidInputError for names that are no DNS names */
+  sandboxHostname(pod: Pod): string;
   /** Content of the managed /etc/hosts. */
   hostsFile(pod: Pod, podIPs: readonly string[]): string;
 }

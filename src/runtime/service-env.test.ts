@@ -51,7 +51,10 @@ test('without service links only the API server remains', () => {
 
 test("a pod's own namespace hides the API server's service of the same name, whatever the order", () => {
   const own = service('shop', 'kubernetes', '10.9.9.9', [{ port: 1 }]);
-  for (const services of [[kubernetes, own], [own, kubernetes]]) {
+  for (const services of [
+    [kubernetes, own],
+    [own, kubernetes],
+  ]) {
     expect(serviceEnvironment(services, 'shop', true).get('KUBERNETES_SERVICE_HOST')).toBe('10.9.9.9');
   }
 });
