@@ -10,6 +10,12 @@ export interface FileStat {
   readonly inode: number;
 }
 
+export interface DirectoryEntry {
+  readonly name: string;
+  /** Of the entry itself: a symlink to a directory is none. */
+  readonly isDirectory: boolean;
+}
+
 /** An open descriptor that pins a file whatever happens to its path. */
 export interface PinnedFile {
   /** `/proc/self/fd/<n>`; valid for this process until closed. */
@@ -33,12 +39,14 @@ export interface HostFiles {
   readFile(path: string): Promise<Uint8Array | undefined>;
   /** Creates or replaces the content; the mode is as given whatever the umask. */
   writeFile(path: string, content: Uint8Array, mode: number): Promise<void>;
+  /** An empty file, if there is nothing of that name. */
+  createFile(path: string, mode: number): Promise<void>;
   /** With its parents, which get the same mode; an existing directory is left as it is. */
   makeDirectory(path: string, mode: number): Promise<void>;
   /** Creates one with a random suffix of six characters, mode 0755; answers its path. */
   makeUniqueDirectory(prefix: string): Promise<string>;
-  /** Names in a directory. `undefined`: absent. */
-  list(path: string): Promise<readonly string[] | undefined>;
+  /** What is in a directory, in any order; nothing when it is absent. */
+  list(path: string): Promise<readonly DirectoryEntry[]>;
   symlink(target: string, path: string): Promise<void>;
   /** `undefined`: absent. */
   readLink(path: string): Promise<string | undefined>;
