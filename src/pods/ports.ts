@@ -84,21 +84,17 @@ export interface NodeView {
   hostIPs(): readonly string[];
   /** What the runtime's Status says of `supplementalGroupsPolicy: Strict`. */
   supportsSupplementalGroupsPolicy(): boolean;
+  /** Of the pod's runtime handler. */
+  supportsRecursiveReadOnlyMounts(runtimeClassName: string | undefined): boolean;
 }
 
 /** What a container left as its last words. */
 export interface TerminationMessages {
   /**
-   * The message of an exited container by its path and policy (kubelet kuberuntime_container.go convertToKubeContainerStatus); empty
-   * when there is none. Problems with reading become the message.
+   * The whole message of an exited container: the runtime's own and what it left by its path and policy (kubelet
+   * kuberuntime_container.go convertToKubeContainerStatus). Problems with reading become the message.
    */
   read(container: ObservedContainer, signal: AbortSignal): Promise<string>;
-}
-
-/** The end of a container's log, for termination messages that fall back to it. */
-export interface LogTail {
-  /** At most `maxLines` last lines and of those at most the last `maxBytes` bytes. */
-  readLogTail(logPath: string, maxLines: number, maxBytes: number, signal: AbortSignal): Promise<string>;
 }
 
 /** Told of a pod's way through its life; probes, managers of secrets and config maps and the like hang on it. */
