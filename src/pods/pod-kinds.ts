@@ -19,11 +19,3 @@ export function isStaticPod(pod: Pod): boolean {
 export function isMirrorPod(pod: Pod): boolean {
   return pod.metadata.annotations?.[CONFIG_MIRROR_ANNOTATION] !== undefined;
 }
-
-/** system-node-critical's priority and above (kubelet pkg/kubelet/types/pod_update.go IsCriticalPod). */
-export const SYSTEM_CRITICAL_PRIORITY = 2_000_000_000;
-
-/** Static, mirror or of critical priority: admitted by evicting others, stopped last. */
-export function isCriticalPod(pod: Pod): boolean {
-  return isStaticPod(pod) || isMirrorPod(pod) || (pod.spec.priority ?? 0) >= SYSTEM_CRITICAL_PRIORITY;
-}

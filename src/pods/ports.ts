@@ -80,6 +80,8 @@ export interface NodeView {
   taints(): readonly Taint[];
   /** Quantities by resource name, `pods` included. */
   allocatable(): Readonly<Record<string, string>>;
+  /** Sysctl names and patterns beyond the safe ones (KubeletConfiguration allowedUnsafeSysctls). */
+  allowedUnsafeSysctls(): readonly string[];
   /** At most one of each family, the primary first; empty until known. */
   hostIPs(): readonly string[];
   /** What the runtime's Status says of `supplementalGroupsPolicy: Strict`. */

@@ -1,6 +1,6 @@
-import { qosClass } from '../../api/qos-class.ts';
 import { formatTime } from '../../api/meta.ts';
 import type { ContainerStatusObject, Pod, PodStatus } from '../../api/types.ts';
+import { computeQosClass } from '../../resources/qos.ts';
 import { hasActiveAppContainer } from '../pod-view.ts';
 import { addresses } from './addresses.ts';
 import { podConditions } from './conditions.ts';
@@ -39,7 +39,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
     ...head(input, phase),
     conditions: podConditions(input, statuses, phase),
     ...addresses(input),
-    qosClass: previous?.qosClass ?? qosClass(pod),
+    qosClass: previous?.qosClass ?? computeQosClass(pod),
     startTime: previous?.startTime ?? formatTime(input.now),
     ...observedGeneration(pod),
     ...(inits.length === 0 ? {} : { initContainerStatuses }),
@@ -54,7 +54,7 @@ export function rejectedStatus(pod: Pod, reason: string, message: string, now: n
     phase: 'Failed',
     reason,
     message: `Pod was rejected: ${message}`,
-    qosClass: pod.status?.qosClass ?? qosClass(pod),
+    qosClass: pod.status?.qosClass ?? computeQosClass(pod),
     startTime: pod.status?.startTime ?? formatTime(now),
     ...(pod.status?.conditions === undefined ? {} : { conditions: pod.status.conditions }),
     ...observedGeneration(pod),
