@@ -70,8 +70,8 @@ function callFailure(
   error: ServiceError,
   status: { readonly UNIMPLEMENTED: number; readonly DEADLINE_EXCEEDED: number },
 ): GrpcHealthAnswer {
-  const outcome =
-    error.code === status.UNIMPLEMENTED ? 'unimplemented' : error.code === status.DEADLINE_EXCEEDED ? 'call-timeout' : 'call-failed';
+  const code: number = error.code;
+  const outcome = code === status.UNIMPLEMENTED ? 'unimplemented' : code === status.DEADLINE_EXCEEDED ? 'call-timeout' : 'call-failed';
   return { outcome, message: error.details };
 }
 
