@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cacheDir, type Progress } from './cache.ts';
+import { cacheDir, exists, type Progress } from './cache.ts';
 import { tryLock, type Lock } from './lock.ts';
 import type { Tools } from './prerequisites.ts';
 import { processMark, slotName, slotRunDir, type LedgerEntry } from './ledger.ts';
@@ -70,11 +70,32 @@ export class Slot {
 }
 
 /**
- * Claims the lowest free slot, removes what its last owner may have left, and makes its bridge.
+ * Removes what test beds left whose process was killed, on every slot that nobody holds.
+ *
+ * @returns what it removed, a line each.
+ */
+export async function reclaimAbandoned(tools: Tools): Promise<string[]> {
+  const removed: string[] = [];
+  for (let number = 0; number < slotCount; number++) {
+    if (!(await exists(slotRunDir(number)))) continue;
+    const lock = await tryLock(`slot:${number.toString()}`);
+    if (lock === undefined) continue;
+    try {
+      removed.push(...(await reclaim(number, tools)));
+    } finally {
+      await lock.release();
+    }
+  }
+  return removed;
+}
+
+/**
+ * Removes what killed test beds left, then claims the lowest free slot and makes its bridge.
  *
  * @throws Error when all slots are in use or collide with this machine's networks.
  */
 export async function claimSlot(tools: Tools, progress: Progress, signal?: AbortSignal): Promise<Slot> {
+  for (const line of await reclaimAbandoned(tools)) progress(`removed what an ended test bed left: ${line}`);
   const reasons: string[] = [];
   for (let number = 0; number < slotCount; number++) {
     const lock = await tryLock(`slot:${number.toString()}`);
@@ -82,21 +103,24 @@ export async function claimSlot(tools: Tools, progress: Progress, signal?: Abort
       reasons.push(`${number.toString()} in use`);
       continue;
     }
+    const slot = new Slot(number, tools, progress, lock);
     try {
-      for (const line of await reclaim(number, tools)) progress(`removed what an ended test bed left: ${line}`);
       const taken = await collision(number);
-      if (taken === undefined) return await open(new Slot(number, tools, progress, lock), signal);
+      if (taken === undefined) {
+        await open(slot, signal);
+        return slot;
+      }
       reasons.push(`${number.toString()} collides with ${taken}`);
     } catch (error) {
-      await lock.release();
+      await slot.release();
       throw error;
     }
-    await lock.release();
+    await slot.release();
   }
   throw new Error(`no free slot for a test bed: ${reasons.join(', ')}`);
 }
 
-async function open(slot: Slot, signal?: AbortSignal): Promise<Slot> {
+async function open(slot: Slot, signal?: AbortSignal): Promise<void> {
   await mkdir(slot.runDir, { recursive: true, mode: 0o700 });
   slot.record({ kind: 'dir', path: slot.dir });
   await mkdir(slot.dir, { recursive: true });
@@ -105,7 +129,6 @@ async function open(slot: Slot, signal?: AbortSignal): Promise<Slot> {
   await ip('link', 'add', slot.bridge, 'type', 'bridge');
   await ip('addr', 'add', `${slot.address}/24`, 'dev', slot.bridge);
   await ip('link', 'set', slot.bridge, 'up');
-  return slot;
 }
 
 /** A route of this machine into the slot's 10.x.0.0/16: somebody else's network. */
