@@ -33,6 +33,8 @@ const MAX_API = '1.51';
  * once it has been seen to wedge.
  */
 const HEAVY_CALLS = 12;
+/** For the calls that make a connection: whoever wants to know whether the engine is there should not wait for long. */
+const CONNECT_LIMIT_MS = 10_000;
 /** A dropped TCP connection is noticed after a few of these without an answer. */
 const KEEP_ALIVE_MS = 15_000;
 /** Longest JSON line of an event or of pull progress; real ones are some kilobytes. */
@@ -77,7 +79,7 @@ export function createDockerClient(options: DockerClientOptions): DockerEngine {
     endpoint: options.endpoint,
 
     async negotiate(signal): Promise<EngineVersion> {
-      const answer = await call('ask the engine for its version', signal, () => connect(undefined).version());
+      const answer = await call('ask the engine for its version', signal, () => connect(undefined).version(), CONNECT_LIMIT_MS);
       const engine = engineAnswers.version(answer);
       if (compareVersions(engine.ApiVersion, MIN_API) < 0) {
         throw new FailedPreconditionError(
@@ -95,7 +97,7 @@ export function createDockerClient(options: DockerClientOptions): DockerEngine {
     },
 
     async info(signal) {
-      return engineAnswers.info(await call('ask the engine for its configuration', signal, () => docker.info()));
+      return engineAnswers.info(await call('ask the engine for its configuration', signal, () => docker.info(), CONNECT_LIMIT_MS));
     },
 
     async events(label, signal) {
@@ -141,8 +143,7 @@ export function createDockerClient(options: DockerClientOptions): DockerEngine {
         try {
           await docker.getContainer(id).kill({ signal: 'SIGKILL', abortSignal });
         } catch (error) {
-          // 409: it does not run (any more).
-          if (!(error instanceof Error && 'statusCode' in error && error.statusCode === 409)) throw error;
+          if (!isNotRunning(error)) throw error;
         }
       });
     },
@@ -273,6 +274,11 @@ function compareVersions(a: string, b: string): number {
   const [majorA = 0, minorA = 0] = a.split('.').map(Number);
   const [majorB = 0, minorB = 0] = b.split('.').map(Number);
   return majorA - majorB || minorA - minorB;
+}
+
+/** What a kill is answered for a container that has ended, or is gone. */
+function isNotRunning(error: unknown): boolean {
+  return error instanceof Error && 'statusCode' in error && (error.statusCode === 409 || error.statusCode === 404);
 }
 
 async function unlessSoAlready(work: Promise<unknown>): Promise<void> {

@@ -49,11 +49,6 @@ export function isNotModified(thrown: unknown): boolean {
   return thrown instanceof Error && httpFacts(thrown)?.status === 304;
 }
 
-/** Whether the engine refused because of what else is going on: a name in use, a container that does or does not run. */
-export function isEngineConflict(thrown: unknown): boolean {
-  return thrown instanceof Error && httpFacts(thrown)?.status === 409;
-}
-
 /** Id of the container that has the wanted name (dockershim helpers.go conflictRE). */
 export function conflictingContainer(error: unknown): string | undefined {
   return error instanceof Error ? /is already in use by container "?([0-9a-z]+)"?/.exec(error.message)?.[1] : undefined;

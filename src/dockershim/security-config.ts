@@ -1,0 +1,112 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { InvalidInputError, UnimplementedError } from '../lib/errors.ts';
+import type { LinuxContainerSecurityContext, LinuxSandboxSecurityContext, SELinuxOptions, SecurityProfile } from '../runtime/types.ts';
+import type { HostConfig } from './engine.ts';
+
+type SecurityContext = Omit<LinuxContainerSecurityContext, 'namespaceOptions'> | Omit<LinuxSandboxSecurityContext, 'namespaceOptions'>;
+
+/** `user[:group]` as the engine takes it (dockershim security_context.go modifyContainerConfig). */
+export function engineUser(context: SecurityContext): string | undefined {
+  const name = 'runAsUsername' in context ? context.runAsUsername : undefined;
+  const user = context.runAsUser === undefined ? name : String(context.runAsUser);
+  const group = context.runAsGroup;
+  if (context.supplementalGroupsPolicy === 'Strict' && (user === undefined || user === '' || group === undefined)) {
+    // With an explicit group the engine does not add those that the image gives the user: that is what Strict means.
+    throw new UnimplementedError('supplementalGroupsPolicy Strict needs runAsUser and runAsGroup with Docker Engine');
+  }
+  if (user === undefined || user === '') {
+    if (group !== undefined) throw new InvalidInputError('runAsGroup is specified without a runAsUser');
+    return undefined;
+  }
+  return group === undefined ? user : `${user}:${String(group)}`;
+}
+
+/** Everything of the security context that goes into HostConfig, except the seccomp profile. */
+export function securityHostConfig(context: LinuxContainerSecurityContext): HostConfig {
+  const privileged = context.privileged === true;
+  const { capabilities } = context;
+  if ((capabilities?.addAmbientCapabilities?.length ?? 0) > 0) {
+    throw new UnimplementedError('ambient capabilities (addAmbientCapabilities) cannot be given by Docker Engine');
+  }
+  return {
+    Privileged: privileged,
+    ReadonlyRootfs: context.readonlyRootfs === true,
+    ...(capabilities === undefined ? {} : { CapAdd: capabilities.addCapabilities, CapDrop: capabilities.dropCapabilities }),
+    ...groupAdd(context.supplementalGroups),
+    // The engine takes an empty list for "none" and an absent one for its defaults.
+    ...(privileged || context.maskedPaths === undefined ? {} : { MaskedPaths: context.maskedPaths }),
+    ...(privileged || context.readonlyPaths === undefined ? {} : { ReadonlyPaths: context.readonlyPaths }),
+  };
+}
+
+/** Security options of a sandbox: the engine's default seccomp profile and no new privileges, whatever its containers may do. */
+export function sandboxSecurity(context: LinuxSandboxSecurityContext): HostConfig {
+  return {
+    ReadonlyRootfs: context.readonlyRootfs === true,
+    ...groupAdd(context.supplementalGroups),
+    SecurityOpt: ['no-new-privileges', ...selinux(context.selinuxOptions)],
+  };
+}
+
+/** @throws InvalidInputError when a localhost profile cannot be used */
+export async function securityOptions(context: LinuxContainerSecurityContext): Promise<string[]> {
+  return [
+    ...(await seccomp(context.seccomp)),
+    ...apparmor(context.apparmor),
+    ...selinux(context.selinuxOptions),
+    ...(context.noNewPrivs === true ? ['no-new-privileges'] : []),
+  ];
+}
+
+/** The engine wants the profile itself, not its path. Without a profile CRI means unconfined, the engine its default. */
+async function seccomp(profile: SecurityProfile | undefined): Promise<string[]> {
+  switch (profile?.type) {
+    case undefined:
+    case 'Unconfined':
+      return ['seccomp=unconfined'];
+    case 'RuntimeDefault':
+      return [];
+    case 'Localhost':
+      return [`seccomp=${await readProfile(profile.localhostRef ?? '')}`];
+  }
+}
+
+async function readProfile(file: string): Promise<string> {
+  if (!path.isAbsolute(file)) throw new InvalidInputError(`seccomp profile path must be absolute, but got relative path "${file}"`);
+  try {
+    return JSON.stringify(JSON.parse(await readFile(file, 'utf8')));
+  } catch (error) {
+    throw new InvalidInputError(`cannot load seccomp profile "${file}"`, { cause: error });
+  }
+}
+
+function apparmor(profile: SecurityProfile | undefined): string[] {
+  switch (profile?.type) {
+    case undefined:
+    case 'RuntimeDefault':
+      return [];
+    case 'Unconfined':
+      return ['apparmor=unconfined'];
+    case 'Localhost':
+      if (profile.localhostRef === undefined || profile.localhostRef === '') {
+        throw new InvalidInputError('an AppArmor profile of type Localhost needs localhostRef');
+      }
+      return [`apparmor=${profile.localhostRef}`];
+  }
+}
+
+function selinux(options: SELinuxOptions | undefined): string[] {
+  if (options === undefined) return [];
+  const parts: readonly (readonly [string, string | undefined])[] = [
+    ['user', options.user],
+    ['role', options.role],
+    ['type', options.type],
+    ['level', options.level],
+  ];
+  return parts.flatMap(([key, value]) => (value === undefined || value === '' ? [] : [`label=${key}:${value}`]));
+}
+
+function groupAdd(groups: readonly number[] | undefined): HostConfig {
+  return groups === undefined || groups.length === 0 ? {} : { GroupAdd: groups.map(String) };
+}
