@@ -49,9 +49,7 @@ async function createContainer(
   signal: AbortSignal,
 ): Promise<CreatedContainer> {
   const { runtime } = execution.deps;
-  const sandboxConfig = await step(execution, container, 'CreateContainerConfigError', '', signal, () =>
-    execution.sandboxConfig(action.sandboxId),
-  );
+  const sandboxConfig = await sandboxConfigFor(execution, action, container, signal);
   const [image, sandboxId] = await imageAndSandbox(execution, action, container, sandboxConfig, signal);
   const podIPs = environmentNeedsPodIPs(container) ? await execution.podIPs(action.sandboxId) : [];
   const config = await step(execution, container, 'CreateContainerConfigError', '', signal, async () => {
@@ -68,6 +66,22 @@ async function createContainer(
   );
   execution.containerEvent(container.name, 'Normal', 'Created', 'Container created');
   return { id, config, sandboxConfig };
+}
+
+/** What is wrong with the sandbox of this same plan is told by the step that creates it. */
+async function sandboxConfigFor(
+  execution: Execution,
+  { sandboxId }: StartContainer,
+  container: AnyContainerSpec,
+  signal: AbortSignal,
+): Promise<PodSandboxConfig> {
+  return step(execution, container, 'CreateContainerConfigError', '', signal, async () => {
+    try {
+      return await execution.sandboxConfig(sandboxId);
+    } catch (error) {
+      throw sandboxId === undefined ? new SkippedError(errorMessage(error)) : error;
+    }
+  });
 }
 
 /** The image is looked for while volumes and sandbox are being made; when those fail nobody waits for it any longer. */
