@@ -1,11 +1,5 @@
 /** The kinds of objects that the agent reads or writes, and the guards that what comes in must pass. */
-import type {
-  V1CertificateSigningRequest,
-  V1CSIDriver,
-  V1SubjectAccessReview,
-  V1TokenReview,
-  AuthenticationV1TokenRequest,
-} from '@kubernetes/client-node';
+import type { V1CertificateSigningRequest, V1CSIDriver, V1SubjectAccessReview, V1TokenReview } from '@kubernetes/client-node';
 import type {
   ConfigMap,
   EventObject,
@@ -23,7 +17,11 @@ import type {
 } from '../api/types.ts';
 import type { Resource } from './types.ts';
 
-export type TokenRequest = Wire<AuthenticationV1TokenRequest>;
+/** A token request as the server answers it. */
+export interface TokenRequest {
+  readonly spec?: { readonly expirationSeconds?: number };
+  readonly status: { readonly token: string; readonly expirationTimestamp: string };
+}
 export type TokenReview = Wire<V1TokenReview>;
 export type SubjectAccessReview = Wire<V1SubjectAccessReview>;
 export type CertificateSigningRequest = Wire<V1CertificateSigningRequest> & KubeObject;
@@ -105,7 +103,9 @@ function isPod(value: unknown): value is Pod {
 }
 
 function isTokenRequest(value: unknown): value is TokenRequest {
-  return isRecord(value) && isRecord(value['status']) && typeof value['status']['token'] === 'string';
+  if (!isRecord(value) || !isRecord(value['status'])) return false;
+  const { token, expirationTimestamp } = value['status'];
+  return typeof token === 'string' && typeof expirationTimestamp === 'string';
 }
 
 function isCertificateSigningRequest(value: unknown): value is CertificateSigningRequest {
