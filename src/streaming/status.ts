@@ -30,10 +30,10 @@ export function encodeStatus(status: StreamStatus, protocol: string): Buffer {
   return Buffer.from(status.status === 'Success' ? '' : (status.message ?? 'unknown error'));
 }
 
-/** What a runtime wrote on its error stream; nothing at all means success (client-go remotecommand/errorstream.go). */
+/** What a runtime wrote on its error stream. Before version 4 nothing at all means success; from then on that the stream broke. */
 export function decodeStatus(bytes: Buffer, protocol: string): StreamStatus {
-  if (bytes.length === 0) return { status: 'Success' };
-  if (!hasStatusObject(protocol)) return statusOf({ error: bytes.toString('utf8') });
+  if (!hasStatusObject(protocol)) return bytes.length === 0 ? { status: 'Success' } : statusOf({ error: bytes.toString('utf8') });
+  if (bytes.length === 0) return statusOf({ error: 'the container runtime closed the connection without a status' });
   try {
     const parsed: unknown = JSON.parse(bytes.toString('utf8'));
     if (isStreamStatus(parsed)) return parsed;

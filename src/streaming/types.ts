@@ -30,7 +30,10 @@ export interface RemoteCommandStreams {
 
 /** The streams a command is joined to. Those that were not asked for are undefined. */
 export interface RemoteCommandIo {
-  /** Ends when the client closes its side, or is gone. */
+  /**
+   * Ends when the client closes its side; destroyed when it is gone. It must be read: a command that stops reading needs
+   * `resume()`, or the rest of the session waits behind what the client still sends.
+   */
   readonly stdin: Readable | undefined;
   readonly stdout: Writable | undefined;
   readonly stderr: Writable | undefined;

@@ -15,6 +15,8 @@ const WINDOW_BYTES = 32 * 1024;
 const MAX_STORED_BYTES = 0xffff;
 /** CMF (deflate, 32 KiB window) and FLG (a preset dictionary is used) of a zlib stream. */
 const ZLIB_PREFIX_BYTES = 6;
+/** An empty stored block. Go's reader hands out what it has only when it meets one. */
+const SYNC_FLUSH = Buffer.of(0, 0, 0, 0xff, 0xff);
 
 /**
  * Decompresses the header blocks of one direction of a connection. All of them are one zlib stream, each flushed to a byte
@@ -63,11 +65,11 @@ export class HeaderDeflater {
     const stored = Buffer.alloc(5);
     stored.writeUInt16LE(plain.length, 1);
     stored.writeUInt16LE(~plain.length & 0xffff, 3);
-    if (this.#started) return Buffer.concat([stored, plain]);
+    if (this.#started) return Buffer.concat([stored, plain, SYNC_FLUSH]);
     this.#started = true;
     const prefix = Buffer.from([0x78, 0x20, 0, 0, 0, 0]);
     prefix.writeUInt32BE(HEADER_DICTIONARY_ID, 2);
-    return Buffer.concat([prefix, stored, plain]);
+    return Buffer.concat([prefix, stored, plain, SYNC_FLUSH]);
   }
 }
 
