@@ -91,7 +91,7 @@ async function removeStale(target: string): Promise<void> {
   const folder = dirname(target);
   const prefix = target.slice(folder.length + 1);
   for (const name of await readdir(folder)) {
-    if (name.startsWith(`${prefix}.`) && name.endsWith('.part')) {
+    if (name.startsWith(`${prefix}.`) && /\.part(\.work)?$/.test(name)) {
       await rm(join(folder, name), { recursive: true, force: true });
     }
   }

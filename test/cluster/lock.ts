@@ -72,6 +72,10 @@ function holderGone(name: string, signal?: AbortSignal): Promise<void> {
       socket.destroy();
       resolve();
     };
+    if (signal?.aborted === true) {
+      end();
+      return;
+    }
     signal?.addEventListener('abort', end);
     socket.on('error', end);
     socket.on('close', end);
