@@ -38,8 +38,8 @@ export interface NodeResources {
   readonly allocatable: Readonly<Record<string, string>>;
 }
 
-/** Pure. `storageBytes`: size of the file system of the root directory. */
-export function nodeResources(machine: MachineFacts, storageBytes: number, settings: AllocatableSettings): NodeResources {
+/** Pure. `storageBytes`: size of the file system of the root directory; `undefined` when it cannot be told. */
+export function nodeResources(machine: MachineFacts, storageBytes: number | undefined, settings: AllocatableSettings): NodeResources {
   const capacity = capacityOf(machine, storageBytes, settings);
   const allocatable: Record<string, string> = {};
   for (const [name, amount] of parseResources(capacity)) {
@@ -70,7 +70,7 @@ export function nodeCgroupLimits(
 
 const NANO = 1_000_000_000n;
 
-function capacityOf(machine: MachineFacts, storageBytes: number, settings: AllocatableSettings): Record<string, string> {
+function capacityOf(machine: MachineFacts, storageBytes: number | undefined, settings: AllocatableSettings): Record<string, string> {
   const override = (name: keyof AllocatableSettings['capacity'], own: string): string => {
     const replaced = settings.capacity[name];
     return replaced === undefined ? own : formatQuantity(replaced);
@@ -83,7 +83,7 @@ function capacityOf(machine: MachineFacts, storageBytes: number, settings: Alloc
     memory: override('memory', formatBytesQuantity(machine.memoryBytes)),
     pods: override('pods', String(perCore)),
   };
-  if (settings.ephemeralStorage) {
+  if (settings.ephemeralStorage && storageBytes !== undefined) {
     capacity['ephemeral-storage'] = override('ephemeral-storage', formatBytesQuantity(storageBytes));
   }
   for (const { pageSize, count } of machine.hugePages) capacity[hugePageResource(pageSize)] = formatBytesQuantity(pageSize * count);
