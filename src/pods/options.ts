@@ -20,6 +20,8 @@ export interface PodWorkersOptions {
   /** Scheme of container ids: `docker`. */
   readonly runtimeName: string;
   readonly settings: PlanSettings;
+  /** In [0, 1), for jitter; Math.random by default. */
+  readonly random?: () => number;
 }
 
 export interface StatusManagerOptions {

@@ -63,6 +63,12 @@ export function definitionChanged(spec: ContainerSpec, container: ObservedContai
   return hash !== undefined && hash !== '' && hash !== containerHash(spec);
 }
 
+/** What makes a container another one when it changes; `undefined` for a name the spec does not have. */
+export function definitionOf(pod: Pod, name: string): string | undefined {
+  const spec = containerSpec(pod, name);
+  return spec === undefined ? undefined : containerHash(spec);
+}
+
 /** May still use CPU: an instance whose state is not known is taken to be alive. */
 export function mayRun(container: ObservedContainer): boolean {
   return container.state === 'running' || container.state === 'unknown';

@@ -1,36 +1,10 @@
-import type { Pod, Taint } from '../../api/types.ts';
 import { matchesNodeAffinity } from './node-affinity.ts';
 import { conflictsOnHostPorts } from './host-ports.ts';
 import { insufficientResources } from './resource-fit.ts';
 import { forbiddenSysctl } from './sysctls.ts';
 import { isStaticPod } from '../pod-kinds.ts';
 import { toleratesNoExecute } from './taints.ts';
-
-/** This node, as admission looks at it. */
-export interface AdmissionNode {
-  readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly taints: readonly Taint[];
-  /** Quantities by resource name, `pods` included. */
-  readonly allocatable: Readonly<Record<string, string>>;
-  readonly supportsSupplementalGroupsPolicy: boolean;
-  /** Names and patterns beyond the safe ones (KubeletConfiguration allowedUnsafeSysctls). */
-  readonly allowedUnsafeSysctls: readonly string[];
-}
-
-export interface AdmissionInput {
-  readonly pod: Pod;
-  /** Pods of this node that hold resources, this one not among them. */
-  readonly others: readonly Pod[];
-  readonly node: AdmissionNode;
-}
-
-/** A refusal, in the words of the pod's status and of the event. */
-export interface Rejection {
-  /** `OutOfcpu`, `NodeAffinity`, `NodePorts`, `PodOSNotSupported` … */
-  readonly reason: string;
-  readonly message: string;
-}
+import type { AdmissionInput, Rejection } from './types.ts';
 
 type Check = (input: AdmissionInput) => Rejection | undefined;
 

@@ -1,7 +1,7 @@
 /** Whether what the pod requests is still free (scheduler plugins/noderesources/fit.go, kubelet lifecycle/predicate.go). */
 import { addQuantities, type Quantity } from '../../api/quantity.ts';
 import { milliUnits, parseResources, podRequests, wholeUnits, type Resources } from '../../resources/pod-resources.ts';
-import type { AdmissionInput, Rejection } from './admit.ts';
+import type { AdmissionInput, Rejection } from './types.ts';
 
 /** The first resource of which there is too little: pods, then CPU, memory, local storage, then the others by name. */
 export function insufficientResources({ pod, others, node }: AdmissionInput): Rejection | undefined {
