@@ -7,7 +7,7 @@ import { isAbort } from '../lib/errors.ts';
 import { createGate, type Gate } from './gate.ts';
 import { httpStatus, HttpError, refuseUpgrade, sendError } from './http-error.ts';
 import { installRoutes } from './routes.ts';
-import { isStreamUpgrade, streamUrl } from './streams.ts';
+import { isStreamUpgrade, openStream } from './streams.ts';
 import type { NodeServerDeps, NodeServerSettings } from './types.ts';
 
 /** A request's header must be there within this time; bodies are not expected. The kubelet's server sets the same. */
@@ -110,8 +110,8 @@ export class NodeServer {
     this.#closing.signal.addEventListener('abort', end, { once: true });
     try {
       await this.#gate(request, gone.signal);
-      const url = await streamUrl(request, this.#deps, gone.signal);
-      await this.#deps.streams.proxy({ request, socket, head }, url, gone.signal);
+      const { url, streams } = await openStream(request, this.#deps, gone.signal);
+      await this.#deps.streams.proxy({ request, socket, head }, url, streams, gone.signal);
     } catch (error) {
       this.#report(error, request);
       refuseUpgrade(socket, error);

@@ -1,10 +1,19 @@
 import type { IncomingMessage } from 'node:http';
 import type { Pod } from '../api/types.ts';
+import type { RemoteCommandStreams } from '../streaming/types.ts';
 import { containerSpec, runningContainerId } from './find-container.ts';
 import { HttpError } from './http-error.ts';
 import type { NodeServerDeps } from './types.ts';
 
 export type StreamDeps = Pick<NodeServerDeps, 'pods' | 'statuses' | 'runtime' | 'sandboxOf'>;
+
+/** Where an authorized stream is to go. */
+export interface OpenedStream {
+  /** One-use URL on the runtime's streaming server. */
+  readonly url: string;
+  /** Of exec and attach. */
+  readonly streams: RemoteCommandStreams | undefined;
+}
 
 type StreamVerb = 'exec' | 'attach' | 'portForward';
 
@@ -32,18 +41,18 @@ export function isStreamUpgrade(request: IncomingMessage): boolean {
  * Asks the runtime for the one-use URL that answers an exec, attach or port-forward request.
  * @throws HttpError 400 for wrong parameters, 404 for what does not exist or does not run
  */
-export async function streamUrl(request: IncomingMessage, deps: StreamDeps, signal: AbortSignal): Promise<string> {
+export async function openStream(request: IncomingMessage, deps: StreamDeps, signal: AbortSignal): Promise<OpenedStream> {
   const url = new URL(request.url ?? '/', 'https://node');
   const route = parseRoute(url.pathname);
   if (route === undefined) throw new HttpError(404, '404 page not found');
   const pod = findPod(route, deps);
   switch (route.verb) {
     case 'exec':
-      return await execUrl(pod, route, url.searchParams, deps, signal);
+      return await openExec(pod, route, url.searchParams, deps, signal);
     case 'attach':
-      return await attachUrl(pod, route, url.searchParams, deps, signal);
+      return await openAttach(pod, route, url.searchParams, deps, signal);
     case 'portForward':
-      return await portForwardUrl(pod, request, url.searchParams, deps, signal);
+      return await openPortForward(pod, request, url.searchParams, deps, signal);
   }
 }
 
@@ -57,30 +66,44 @@ export function findPod(
   return pod;
 }
 
-async function execUrl(pod: Pod, route: StreamRoute, query: URLSearchParams, deps: StreamDeps, signal: AbortSignal): Promise<string> {
+async function openExec(
+  pod: Pod,
+  route: StreamRoute,
+  query: URLSearchParams,
+  deps: StreamDeps,
+  signal: AbortSignal,
+): Promise<OpenedStream> {
   const cmd = query.getAll('command');
   if (cmd.length === 0) throw new HttpError(400, 'you must specify at least 1 command parameter');
   const containerId = runningContainerId(deps.statuses.status(pod.metadata.uid) ?? pod.status, route.container);
-  const { url } = await deps.runtime.exec({ containerId, cmd, ...parseStreams(query) }, signal);
-  return url;
+  const streams = parseStreams(query);
+  const { url } = await deps.runtime.exec({ containerId, cmd, ...streams }, signal);
+  return { url, streams };
 }
 
-async function attachUrl(pod: Pod, route: StreamRoute, query: URLSearchParams, deps: StreamDeps, signal: AbortSignal): Promise<string> {
+async function openAttach(
+  pod: Pod,
+  route: StreamRoute,
+  query: URLSearchParams,
+  deps: StreamDeps,
+  signal: AbortSignal,
+): Promise<OpenedStream> {
   const containerId = runningContainerId(deps.statuses.status(pod.metadata.uid) ?? pod.status, route.container);
-  const streams = parseStreams(query);
+  const asked = parseStreams(query);
   // What the container was created with decides: a terminal cannot be had afterwards, nor be refused.
   const tty = containerSpec(pod, route.container)?.tty ?? false;
-  const { url } = await deps.runtime.attach({ containerId, ...streams, tty, stderr: streams.stderr && !tty }, signal);
-  return url;
+  const streams = { ...asked, tty, stderr: asked.stderr && !tty };
+  const { url } = await deps.runtime.attach({ containerId, ...streams }, signal);
+  return { url, streams };
 }
 
-async function portForwardUrl(
+async function openPortForward(
   pod: Pod,
   request: IncomingMessage,
   query: URLSearchParams,
   deps: StreamDeps,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<OpenedStream> {
   const podSandboxId = deps.sandboxOf(pod.metadata.uid);
   if (podSandboxId === undefined) throw new HttpError(404, `failed to find sandbox for pod "${pod.metadata.name}"`);
   // SPDY, and SPDY inside WebSocket, name the port on each stream; the older WebSocket protocol names them all in advance.
@@ -88,7 +111,7 @@ async function portForwardUrl(
   const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
   const ports = isWebSocket && !tunnelled ? parsePorts(query) : [];
   const { url } = await deps.runtime.portForward({ podSandboxId, ports }, signal);
-  return url;
+  return { url, streams: undefined };
 }
 
 function parsePorts(query: URLSearchParams): number[] {
@@ -102,10 +125,10 @@ function parsePorts(query: URLSearchParams): number[] {
 }
 
 /** The kubelet's parameter names (k8s.io/cri-streaming remotecommand NewOptions). */
-function parseStreams(query: URLSearchParams): { stdin: boolean; stdout: boolean; stderr: boolean; tty: boolean } {
+function parseStreams(query: URLSearchParams): RemoteCommandStreams {
   const on = (name: string): boolean => ['1', 'true'].includes(query.get(name) ?? '');
-  const streams = { stdin: on('input'), stdout: on('output'), stderr: on('error'), tty: on('tty') };
-  if (streams.tty) streams.stderr = false; // a terminal has one output
+  const tty = on('tty');
+  const streams = { stdin: on('input'), stdout: on('output'), stderr: on('error') && !tty, tty }; // a terminal has one output
   if (!streams.stdin && !streams.stdout && !streams.stderr) {
     throw new HttpError(400, 'you must specify at least 1 of stdin, stdout, stderr');
   }

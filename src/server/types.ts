@@ -5,7 +5,7 @@ import type { Authenticator, Authorizer } from '../cluster/types.ts';
 import type { PodLookup } from '../pods/types.ts';
 import type { LogOptions } from '../runtime/logs/read-logs.ts';
 import type { ContainerStatus, RuntimeService } from '../runtime/types.ts';
-import type { UpgradeRequest } from '../streaming/types.ts';
+import type { RemoteCommandStreams, UpgradeRequest } from '../streaming/types.ts';
 
 export interface NodeServerSettings {
   /** Address to listen on; `0.0.0.0` or `::` for all. */
@@ -40,7 +40,8 @@ export interface PodStatuses {
 
 /** Passes an authorized upgrade on to the runtime's one-use URL (see streaming). */
 export interface StreamProxy {
-  proxy(upgrade: UpgradeRequest, url: string, signal: AbortSignal): Promise<void>;
+  /** `streams`: of an exec or attach request; `undefined` for port-forward. */
+  proxy(upgrade: UpgradeRequest, url: string, streams: RemoteCommandStreams | undefined, signal: AbortSignal): Promise<void>;
 }
 
 /** Reads the log of a container, whichever runtime wrote it. */
