@@ -68,7 +68,10 @@ export class NodeFactsSource {
   /** Looks at everything once. Never rejects but for an abort: what cannot be read makes the node not ready, or stays as it was. */
   async read(signal: AbortSignal): Promise<NodeFacts> {
     const { settings, machine, reports, pressure } = this.#deps;
-    const [, addressError] = await Promise.all([this.#readRuntime(signal), this.#readAddresses(signal), this.#readPressure(signal)]);
+    const [, addressError] = await Promise.all([
+      this.#readRuntime(signal).then(() => this.#readPressure(signal)),
+      this.#readAddresses(signal),
+    ]);
     const storageError =
       this.#nodeFs === undefined && settings.resources.ephemeralStorage ? ['missing node capacity for resources: ephemeral-storage'] : [];
     return {
@@ -124,13 +127,24 @@ export class NodeFactsSource {
     const { storage, hierarchy, pressure, log } = this.#deps;
     await this.#attempt('the pressure on the node cannot be measured', signal, async () => {
       this.#nodeFs = await storage.nodeFs(signal);
-      const imageFs = await storage.imageFs(signal);
+      const imageFs = await this.#readImageFs(signal);
       const before = PRESSURES.filter((type) => pressure.isUnder(type));
       const observations = await readSignals({ hierarchy, nodeFs: async () => this.#nodeFs, imageFs: async () => imageFs });
       for (const crossed of pressure.observe(observations)) {
         if (!before.includes(crossed.pressure)) log.warn('the node is under pressure', { ...crossed });
       }
     });
+  }
+
+  /** The other signals do not wait for a runtime that is away. */
+  async #readImageFs(signal: AbortSignal): Promise<FilesystemFacts | undefined> {
+    const { storage, clock } = this.#deps;
+    if (this.#health.errors().length > 0) return undefined;
+    let imageFs: FilesystemFacts | undefined;
+    await this.#attempt('the file system of the images cannot be told', signal, async () => {
+      imageFs = await withDeadline(clock, 'image file system', RUNTIME_DEADLINE_MS, signal, (inner) => storage.imageFs(inner));
+    });
+    return imageFs;
   }
 
   /** Runs it; a failure is logged once for each new message and answered. */

@@ -2,15 +2,17 @@
 import type { NodeObject } from '../api/types.ts';
 import { nodeReference } from '../api/object-reference.ts';
 import { NODES } from '../cluster/resources.ts';
+import { patchNodeStatus } from '../cluster/status-patches.ts';
 import type { ApiClient, Change, ObjectStore } from '../cluster/types.ts';
 import { backoffDelay, type BackoffPolicy } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { errorMessage, isAbort, isNotFound } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { desiredNode, nodeHasChanged } from './desired-node.ts';
 import type { NodeFactsSource } from './node-facts.ts';
 import { buildNodeStatus, type NodeEvent, type NodeFacts } from './node-status.ts';
 import { initialNode, machineLabels, register } from './registration.ts';
-import { statusPatch } from './status-patch.ts';
+
 import type { NodeEventPort, NodeSettings } from './types.ts';
 
 export interface NodeManagerDeps {
@@ -21,7 +23,7 @@ export interface NodeManagerDeps {
   readonly facts: Pick<NodeFactsSource, 'read' | 'imagesChanged' | 'addresses'>;
   readonly events: NodeEventPort;
   /** The addresses of pods, once the cluster has assigned them (spec.podCIDRs, joined by commas). */
-  readonly podCidrChanged: (podCidr: string, signal: AbortSignal) => Promise<void>;
+  readonly podCidrChanged: (podCidr: string) => void;
   readonly clock: Clock;
   readonly log: Logger;
   /** In [0, 1). */
@@ -126,29 +128,19 @@ export class NodeManager {
     this.#facts = await facts.read(signal);
     this.#ready = this.#facts.notReadyReasons.length === 0;
     this.#node ??= await this.#register(this.#facts, signal);
-    await this.#passOnPodCidr(this.#node, signal);
     const { status, events } = buildNodeStatus(settings, this.#facts, this.#node.status, clock.now());
     const labels = machineLabels(this.#facts.machine);
-    const { body, changed } = statusPatch(this.#node, status, labels, this.#isReportDue());
-    if (body === undefined) return;
+    const after = desiredNode(this.#node, status, labels);
+    const changed = nodeHasChanged(this.#node, after);
+    if (!changed && !this.#isReportDue()) return;
     try {
-      this.#observe(
-        await this.#deps.client.patch(NODES, { name: settings.nodeName, subresource: 'status' }, { type: 'strategic-merge', body }, signal),
-      );
+      this.#observe((await patchNodeStatus(this.#deps.client, this.#node, after, signal)) ?? after);
     } catch (error) {
       if (isNotFound(error)) this.#node = undefined; // deleted by somebody: the next look registers it again
       throw error;
     }
     this.#scheduleNextReport(changed);
     for (const event of events) this.#emit(event);
-  }
-
-  /** Again at the next look if it fails. */
-  async #passOnPodCidr(node: NodeObject, signal: AbortSignal): Promise<void> {
-    const podCidr = node.spec?.podCIDRs?.join(',') ?? '';
-    if (podCidr === this.#podCidr || podCidr === '') return;
-    await this.#deps.podCidrChanged(podCidr, signal);
-    this.#podCidr = podCidr;
   }
 
   async #register(facts: NodeFacts, signal: AbortSignal): Promise<NodeObject> {
@@ -184,6 +176,9 @@ export class NodeManager {
       this.#emit({ type: 'Normal', reason, message: `Node ${this.#deps.settings.nodeName} status is now: ${reason}` });
     }
     this.#unschedulable = unschedulable;
+    const podCidr = node.spec?.podCIDRs?.join(',') ?? '';
+    if (podCidr !== '' && podCidr !== this.#podCidr) this.#deps.podCidrChanged(podCidr);
+    this.#podCidr = podCidr;
   }
 
   #isReportDue(): boolean {

@@ -3,6 +3,7 @@ import type { NodeCondition, NodeStatus } from '../api/types.ts';
 import { formatTime } from '../api/meta.ts';
 import type { NodeResources } from '../resources/allocatable.ts';
 import type { MachineFacts } from '../resources/machine.ts';
+import { isHugePages } from '../resources/pod-resources.ts';
 import type { PressureType } from '../resources/pressure.ts';
 import type { Image, RuntimeHandler, RuntimeStatus, VersionInfo } from '../runtime/types.ts';
 import type { NodeAddress } from './addresses.ts';
@@ -104,19 +105,15 @@ function imageList(images: readonly Image[], max: number): { names: string[]; si
   return max < 0 ? named : named.slice(0, max);
 }
 
-/** Extended resources that others have put on the node: what is capacity is allocatable too. */
+/** Resources that others have put on the node stay, and what is capacity is allocatable too; huge pages are this machine's alone. */
 function withForeignResources({ capacity, allocatable }: NodeResources, previous: NodeStatus | undefined) {
   const foreign = Object.fromEntries(
-    Object.entries(previous?.capacity ?? {}).filter(([name]) => isExtendedResource(name) && !(name in capacity)),
+    Object.entries(previous?.capacity ?? {}).filter(([name]) => !OWN_RESOURCES.has(name) && !isHugePages(name)),
   );
   return { capacity: { ...foreign, ...capacity }, allocatable: { ...foreign, ...allocatable } };
 }
 
-/** kubelet pkg/apis/core/v1/helper/helpers.go IsExtendedResourceName: a domain of its own, not Kubernetes'. */
-export function isExtendedResource(name: string): boolean {
-  const [domain = '', rest] = name.split('/');
-  return rest !== undefined && domain !== 'kubernetes.io' && !domain.endsWith('.kubernetes.io') && !name.startsWith('requests.');
-}
+const OWN_RESOURCES: ReadonlySet<string> = new Set(['cpu', 'memory', 'pods', 'ephemeral-storage']);
 
 type DesiredCondition = Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'> & { readonly event?: string };
 

@@ -4,7 +4,7 @@ import { NODES } from '../cluster/resources.ts';
 import type { ApiClient } from '../cluster/types.ts';
 import { errorCode, isAlreadyExists, isNotFound } from '../lib/errors.ts';
 import type { MachineFacts } from '../resources/machine.ts';
-import type { OwnLabels } from './status-patch.ts';
+import type { OwnLabels } from './desired-node.ts';
 import type { NodeSettings } from './types.ts';
 
 const MANAGED_ATTACH = 'volumes.kubernetes.io/controller-managed-attach-detach';
