@@ -101,8 +101,11 @@ export function fakeClient(
   const transport = new FakeTransport(handle);
   const health = new ApiHealth(clock, log);
   const access = { headers: () => Promise.resolve({ authorization: 'Bearer test' }), refresh: () => undefined };
-  const rateLimit = { qps: 1e6, burst: 1e6 };
-  return { client: new RestClient({ transport, access, clock, log, health, rateLimit, userAgent: 'shorelet/test' }), transport, health };
+  return {
+    client: new RestClient({ transport, access, clock, log, health, rateLimit: undefined, userAgent: 'shorelet/test' }),
+    transport,
+    health,
+  };
 }
 
 /** The answer of a server that refuses. */

@@ -31,7 +31,8 @@ export interface RestClientOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly health: Pick<ApiHealth, 'reportAnswer' | 'reportFailure'>;
-  readonly rateLimit: RateLimit;
+  /** `undefined`: none. */
+  readonly rateLimit: RateLimit | undefined;
   /** `shorelet/<version>` */
   readonly userAgent: string;
 }
@@ -64,11 +65,11 @@ interface Call {
 /** See {@link ApiClient}. */
 export class RestClient implements ApiClient {
   readonly #options: RestClientOptions;
-  readonly #bucket: TokenBucket;
+  readonly #bucket: TokenBucket | undefined;
 
   constructor(options: RestClientOptions) {
     this.#options = options;
-    this.#bucket = new TokenBucket(options.rateLimit, options.clock);
+    this.#bucket = options.rateLimit === undefined ? undefined : new TokenBucket(options.rateLimit, options.clock);
   }
 
   get<T>(resource: Resource<T>, target: ObjectTarget, signal: AbortSignal): Promise<T> {
@@ -157,7 +158,7 @@ export class RestClient implements ApiClient {
   /** Waits for the rate limit; repeats when the server asks for it, and once with fresh credentials when they are refused. */
   async #retried<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
     const { clock, access, health } = this.#options;
-    await this.#bucket.take(signal);
+    await this.#bucket?.take(signal);
     let refreshed = false;
     for (let retries = 0; ; retries += 1) {
       try {

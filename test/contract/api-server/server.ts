@@ -8,7 +8,7 @@ import type { Server } from 'node:tls';
 import { ApiHealth } from '../../../src/cluster/api-health.ts';
 import type { ClusterAccess } from '../../../src/cluster/credentials.ts';
 import { createTransport } from '../../../src/cluster/negotiated-transport.ts';
-import { KUBE_API_RATE, type RateLimit } from '../../../src/cluster/rate-limiter.ts';
+import type { RateLimit } from '../../../src/cluster/rate-limiter.ts';
 import { RestClient } from '../../../src/cluster/rest-client.ts';
 import type { Transport } from '../../../src/cluster/transport.ts';
 import { generatePrivateKey, privateKeyPem, selfSignedCertificate } from '../../../src/cluster/x509.ts';
@@ -107,9 +107,9 @@ export interface TestClient {
 
 export function connectTo(
   server: { readonly url: URL; readonly ca: string },
-  options: { readonly clock?: Clock; readonly log?: Logger; readonly rateLimit?: RateLimit } = {},
+  options: { readonly clock?: Clock; readonly log?: Logger; readonly rateLimit?: RateLimit | undefined } = {},
 ): TestClient {
-  const { clock = systemClock, log = silentLogger, rateLimit = KUBE_API_RATE } = options;
+  const { clock = systemClock, log = silentLogger, rateLimit } = options;
   const access = {
     server: server.url,
     proxy: undefined,
