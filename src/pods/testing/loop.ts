@@ -1,13 +1,14 @@
 /** The whole pod loop on a fake runtime and a fake API server, for tests. */
 import type { Pod, PodStatus, Taint } from '../../api/types.ts';
 import { NotFoundError } from '../../lib/errors.ts';
-import { FakeClock } from '../../lib/fake-clock.ts';
+import { FakeClock, settle } from '../../lib/fake-clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { defaultPlanSettings } from '../plan/crash-loop.ts';
 import { PodManager, type PodSource } from '../pod-manager.ts';
 import { PodWorkers } from '../pod-workers.ts';
 import { withoutProbes, type NodeView, type PodStatusPatch, type PodStatusWriter, type ProbeResults } from '../ports.ts';
 import { StatusManager } from '../status-manager.ts';
+import { deleted } from './builders.ts';
 import { FakeRuntime, type Script } from './fake-runtime.ts';
 
 /** Stores pods, applies status patches as the API server does, and can be away. */
@@ -34,7 +35,8 @@ export class FakeApi implements PodStatusWriter {
     const pod = this.#pods.get(uid);
     if (pod === undefined) throw new NotFoundError(`pods "${name}" not found`);
     this.patches.push(patch);
-    this.log.push(`patch ${String(patch.status['phase'] ?? '-')}`);
+    const { phase } = patch.status;
+    this.log.push(`patch ${typeof phase === 'string' ? phase : '-'}`);
     return this.put({ ...pod, status: applied(pod.status ?? {}, patch.status) });
   }
 
@@ -55,7 +57,7 @@ function applied(status: PodStatus, patch: Readonly<Record<string, unknown>>): P
       result[field] = value.filter((item: unknown) => !(typeof item === 'object' && item !== null && '$patch' in item));
     else result[field] = value;
   }
-  return result as PodStatus;
+  return result;
 }
 
 function mergedConditions(before: readonly { readonly type: string }[], patch: readonly unknown[]): object[] {
@@ -128,4 +130,23 @@ export function newLoop({ script = {}, sources = ['api'], allocatable, taints = 
   });
   const apply = (pod: Pod): void => pods.upsert('api', api.put(pod));
   return { clock, runtime, api, pods, status, workers, events, stop: new AbortController(), apply };
+}
+
+/** A loop that has begun with these pods on the API server. */
+export async function started(pods: readonly Pod[] = [], options: LoopOptions = {}): Promise<Loop> {
+  const loop = newLoop(options);
+  loop.pods.replace(
+    'api',
+    pods.map((pod) => loop.api.put(pod)),
+  );
+  await loop.workers.start(loop.stop.signal);
+  await settle();
+  return loop;
+}
+
+/** Somebody asks the API server for the deletion of the pod as it is there. */
+export function askForDeletion(loop: Loop, graceSeconds: number): void {
+  const pod = loop.api.get('u');
+  if (pod === undefined) throw new Error('there is no pod to delete');
+  loop.apply(deleted(pod, graceSeconds));
 }
