@@ -12,7 +12,6 @@ export type ProbeVerdict = 'success' | 'failure' | 'unknown';
 
 export interface ProbeChange {
   readonly podUid: string;
-  readonly containerName: string;
   readonly containerId: string;
   readonly kind: ProbeKind;
   readonly verdict: ProbeVerdict;
@@ -20,10 +19,19 @@ export interface ProbeChange {
 
 /** What probes have found out, by container id (a restarted container is a new one). */
 export interface ProbeResults {
-  /** `undefined`: nothing is known, because there is no such probe or it has not begun. */
+  /**
+   * `undefined`: nothing is known, because there is no such probe, or none has run yet on a container that was there before the
+   * agent (what was reported of it then still holds).
+   */
   get(kind: ProbeKind, containerId: string): ProbeVerdict | undefined;
   /** Called with the pod's UID when a container's verdict changes. Answers the function that ends the subscription. */
   onChange(listener: (podUid: string, change: ProbeChange) => void): () => void;
+}
+
+/** What one try found. `error` is the agent's own failure to try, which says nothing about the container. */
+export interface ProbeOutcome {
+  readonly outcome: 'success' | 'warning' | 'failure' | 'error';
+  readonly output: string;
 }
 
 export interface ProbeRuntime {
@@ -35,22 +43,18 @@ export interface GrpcHealthRequest {
   readonly host: string;
   readonly port: number;
   readonly service: string;
+  readonly userAgent: string;
   readonly timeoutMs: number;
 }
 
+export type GrpcHealthAnswer =
+  /** The enum value's name: SERVING, NOT_SERVING, SERVICE_UNKNOWN, UNKNOWN. */
+  | { readonly outcome: 'answered'; readonly status: string }
+  | { readonly outcome: 'connect-timeout' | 'connect-failed' | 'unimplemented' | 'call-timeout' | 'call-failed'; readonly message: string };
+
 /** One call of grpc.health.v1.Health/Check on a connection of its own. */
 export interface GrpcHealthPort {
-  check(
-    request: GrpcHealthRequest,
-    signal: AbortSignal,
-  ): Promise<
-    /** Enum value's name: SERVING, NOT_SERVING, SERVICE_UNKNOWN, UNKNOWN. */
-    | { readonly outcome: 'answered'; readonly status: string }
-    | {
-        readonly outcome: 'connect-timeout' | 'connect-failed' | 'unimplemented' | 'call-timeout' | 'call-failed';
-        readonly message: string;
-      }
-  >;
+  check(request: GrpcHealthRequest, signal: AbortSignal): Promise<GrpcHealthAnswer>;
 }
 
 export interface ProbeEvents {
@@ -64,25 +68,25 @@ export interface ProbeManagerDeps {
   readonly cache: PodCache;
   readonly runtime: ProbeRuntime;
   readonly grpc: GrpcHealthPort;
-  /** The node's addresses: where probes of host-network pods go. */
+  /** The node's addresses, the primary first: where probes of host-network pods go. */
   readonly hostIPs: () => readonly string[];
-  /** `kube-probe/<major>.<minor>` is the user agent: `1.37`. */
+  /** Kubernetes' version for the user agent, `1.37`. */
   readonly version: string;
-  /** In [0, 1). */
+  /** In [0, 1), for jitter; Math.random by default. */
   readonly random?: () => number;
 }
 
 export interface ProbeManager {
   readonly results: ProbeResults;
-  /** Starts the pod's probes that do not run yet, and takes note of the pod as it is now (deletion stops liveness and startup). Idempotent. */
+  /**
+   * Starts the pod's probes that do not run yet and takes note of the pod as it is now: once it is being deleted, liveness and
+   * startup probes end. Idempotent.
+   */
   syncPod(pod: Pod): void;
-  /** While a pod terminates only readiness goes on. */
+  /** While a pod terminates only readiness goes on. Idempotent. */
   stopLivenessAndStartup(podUid: string): void;
-  /** Ends every probe of the pod and forgets its results. */
+  /** Ends every probe of the pod and forgets its results. Idempotent. */
   removePod(podUid: string): void;
-  /** Whether the container has a probe of this kind at work: readiness then starts as false. */
-  hasWorker(podUid: string, containerName: string, kind: ProbeKind): boolean;
-  /** Runs the readiness probe at once instead of at its next period, e.g. after the container has started. */
-  triggerReadiness(podUid: string, containerName: string): void;
-  stop(): void;
+  /** Ends everything; resolves when no try is in progress any more. */
+  stop(): Promise<void>;
 }
