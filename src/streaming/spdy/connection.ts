@@ -301,6 +301,7 @@ export class SpdyConnection implements MuxStreamOwner {
     for (const open of [...this.#streams.values()]) this.#drop(open);
     if (goAway !== undefined) this.#writer.control(encodeGoAway(this.#lastPeerStreamId, goAway));
     this.#writer.close();
+    if (this.#transport.closed) return;
     // Closing a socket with unread bytes in it resets the connection, and the peer loses what it has not read yet.
     this.#transport.resume();
     const destroyAfter = (ms: number): Timer => this.#options.clock.after(ms, () => this.#transport.destroy());
