@@ -1,11 +1,11 @@
 import { Writable, type Duplex, type Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { withDeadline } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FailedPreconditionError, NotFoundError, errorMessage } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { NetnsDialer, NetnsTarget } from '../network/netns-dialer.ts';
 import type { ExecSyncResult } from '../runtime/types.ts';
+import { joinStreams } from '../streaming/join-streams.ts';
 import type { RemoteCommandIo, StreamingRuntime, TerminalSize } from '../streaming/types.ts';
 import { interpretState, sandboxState } from './container-state.ts';
 import type { ContainerView } from './container-view.ts';
@@ -61,16 +61,13 @@ export class Commands implements StreamingRuntime {
     const { inspection } = await this.#running(containerId, signal);
     const stream = await engine.attachContainer(containerId, wanted(io, inspection.tty), signal);
     void this.#resize(io.resize, (size) => engine.resizeContainer(containerId, size, signal));
-    await joinStreams(stream, inspection.tty, io, signal);
+    await joinCommand(stream, inspection.tty, io, signal);
   }
 
   async portForward(podSandboxId: string, port: number, stream: Duplex, signal: AbortSignal): Promise<void> {
     const target = await this.#targetOf(podSandboxId, signal);
     const connection = await this.#options.dialer.dial(target, port, signal);
-    const ends = await Promise.allSettled([pipeline(stream, connection, { signal }), pipeline(connection, stream, { signal })]);
-    signal.throwIfAborted();
-    const failed = ends.find((end) => end.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    await joinStreams(stream, connection, signal);
   }
 
   async #exec(
@@ -86,7 +83,7 @@ export class Commands implements StreamingRuntime {
     const stream = await engine.startExec(execId, { tty }, signal);
     void this.#resize(io.resize, (size) => engine.resizeExec(execId, size, signal));
     try {
-      await joinStreams(stream, tty, io, signal);
+      await joinCommand(stream, tty, io, signal);
       return await this.#exitCode(execId, signal);
     } catch (error) {
       await this.#kill(execId, inspection.id);
@@ -143,7 +140,7 @@ export class Commands implements StreamingRuntime {
 }
 
 /** Joins the engine's stream to the caller's until the output ends. Input that ends first is half-closed. */
-async function joinStreams(stream: Duplex, tty: boolean, io: RemoteCommandIo, signal: AbortSignal): Promise<void> {
+async function joinCommand(stream: Duplex, tty: boolean, io: RemoteCommandIo, signal: AbortSignal): Promise<void> {
   const consume: Consume = tty ? toTerminal(io.stdout) : createDemux(io.stdout, io.stderr);
   const onAbort = (): void => void stream.destroy();
   signal.addEventListener('abort', onAbort, { once: true });

@@ -1,5 +1,5 @@
 /** The only file that knows dockerode: Docker Engine's HTTP API as the verbs of engine.ts. */
-import { IncomingMessage, globalAgent } from 'node:http';
+import { IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
 import { URL } from 'node:url';
 import Docker from 'dockerode';
@@ -162,8 +162,8 @@ export function createDockerClient(options: DockerClientOptions): DockerEngine {
 
     attachContainer: (id, streams, signal) =>
       openStream(`attach to container ${id}`, signal, (abortSignal) => {
-        // An empty body: whatever stood in it could end up in the container's standard input.
-        const request = { _query: { stream: true, ...streams }, _body: {}, hijack: true, stdin: true, abortSignal };
+        // Everything in the query and an empty body: what stood in a body could end up in the container's standard input.
+        const request = { _query: { stream: true, ...streams }, _body: {}, hijack: true, abortSignal };
         return docker.getContainer(id).attach(request);
       }).then(asDuplex),
 
@@ -232,8 +232,6 @@ export function createDockerClient(options: DockerClientOptions): DockerEngine {
         if (!isNotFound(error)) throw error;
       }
     },
-
-    close: () => globalAgent.destroy(),
   };
 
   /** Opening has the deadline; the stream then lives until its end or the caller's abort. */

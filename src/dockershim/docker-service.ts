@@ -133,8 +133,6 @@ export function createDockerService(settings: DockershimSettings, dependencies: 
       await link.stop();
       await streamingServer?.close();
       await network.stop();
-      dialer.close();
-      engine.close();
     },
   };
 

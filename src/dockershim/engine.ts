@@ -49,9 +49,6 @@ export interface DockerEngine {
   ): Promise<void>;
   /** Removes one reference, and the image with its last. Success when it is gone. @throws FailedPreconditionError when it is used */
   removeImage(reference: string, signal: AbortSignal): Promise<void>;
-
-  /** Drops idle connections. */
-  close(): void;
 }
 
 export interface EngineVersion {

@@ -74,8 +74,9 @@ export class Sandboxes {
     }
     // The network first, while there is a namespace to take it from.
     await this.#tearDown(id, entry, signal);
-    const running = [entry, ...view.membersOf(id)].filter(({ inspection }) => interpretState(inspection).state === 'running');
-    await all(running.map(({ inspection }) => view.act(inspection.id, 'die', () => engine.killContainer(inspection.id, signal))));
+    const members = await view.list((record) => record.kind === 'container' && record.sandboxId === id, signal);
+    const alive = [entry, ...members].filter(({ inspection }) => interpretState(inspection).state !== 'exited');
+    await all(alive.map(({ inspection }) => view.act(inspection.id, 'die', () => engine.killContainer(inspection.id, signal))));
     this.#options.onStopped(id, entry.inspection.pid);
   }
 
