@@ -1,10 +1,12 @@
 /** Mounting on the host. */
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
-import { withDeadline } from '../lib/abort.ts';
+import { abortable, withDeadline } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Semaphore } from '../lib/semaphore.ts';
+import { Batcher } from './batcher.ts';
 import { parseMountInfo, type MountPoint } from './mount-info.ts';
 
 export interface BindOptions {
@@ -24,8 +26,13 @@ export interface Mounter {
   /** `pageSize` as in resource names: `2Mi`, `1Gi`. */
   hugePages(target: string, pageSize: string, signal: AbortSignal): Promise<void>;
   bind(source: string, target: string, options: BindOptions, signal: AbortSignal): Promise<void>;
-  /** Unmounts in the order given. `lazy` detaches at once what is busy. What is not mounted is an error. */
-  unmount(paths: readonly string[], options: { readonly lazy?: boolean }, signal: AbortSignal): Promise<void>;
+  /**
+   * Unmounts in the order given. Callers share a call of the tool: an error says that some path of theirs or of others is still
+   * mounted, and {@link list} which.
+   */
+  unmount(paths: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Takes a mount out of sight at once, even when it is busy. */
+  detach(path: string, signal: AbortSignal): Promise<void>;
   /** Every mount of this process's mount namespace, oldest first. */
   list(signal: AbortSignal): Promise<readonly MountPoint[]>;
 }
@@ -48,6 +55,11 @@ export function createHostMounter({ clock }: { readonly clock: Clock }): Mounter
   const places = new Semaphore(PARALLEL_TOOLS);
   const run = (tool: 'mount' | 'umount', args: readonly string[], signal: AbortSignal): Promise<void> =>
     places.run(signal, () => runTool(clock, tool, args, signal));
+  const shared = new AbortController().signal; // work for several callers: none of them can call it off, the deadline can
+  const unmounts = new Batcher<string, void>(MAX_PATHS, (paths) => run('umount', paths, shared));
+  const listings = new Batcher<never, readonly MountPoint[]>(MAX_PATHS, async () =>
+    parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8')),
+  );
   const mount = (source: string, target: string, flags: readonly string[], options: readonly string[], signal: AbortSignal) =>
     run('mount', [...flags, ...(options.length === 0 ? [] : ['-o', options.join(',')]), source, target], signal);
   return {
@@ -66,14 +78,9 @@ export function createHostMounter({ clock }: { readonly clock: Clock }): Mounter
       const flags = noCanonicalize === true ? ['--no-canonicalize'] : [];
       return mount(source, target, flags, ['bind', ...(readOnly === true ? ['ro'] : []), ...(options ?? [])], signal);
     },
-    async unmount(paths, { lazy }, signal) {
-      for (let start = 0; start < paths.length; start += MAX_PATHS) {
-        await run('umount', [...(lazy === true ? ['-l'] : []), ...paths.slice(start, start + MAX_PATHS)], signal);
-      }
-    },
-    async list(signal) {
-      return parseMountInfo(await readFile('/proc/self/mountinfo', { encoding: 'utf8', signal }));
-    },
+    unmount: (paths, signal) => abortable(unmounts.add(paths), signal),
+    detach: (path, signal) => run('umount', ['-l', path], signal),
+    list: (signal) => abortable(listings.add([]), signal),
   };
 }
 
@@ -93,17 +100,20 @@ async function noSwapOption(): Promise<readonly string[]> {
 }
 
 function runTool(clock: Clock, tool: 'mount' | 'umount', args: readonly string[], signal: AbortSignal): Promise<void> {
-  const run = (inner: AbortSignal): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const env = { ...process.env, LC_ALL: 'C' };
-      execFile(tool, args, { signal: inner, killSignal: 'SIGKILL', maxBuffer: MAX_OUTPUT, env }, (error, stdout, stderr) => {
-        if (error === null) resolve();
-        else if (inner.aborted) reject(inner.reason as Error);
-        else {
-          const status = typeof error.code === 'number' ? `exit status ${error.code}` : (error.code ?? error.signal ?? 'unknown');
-          reject(new Error(`${tool} failed: ${status}\nArguments: ${args.join(' ')}\nOutput: ${`${stdout}${stderr}`.trim()}`));
-        }
-      });
+  return withDeadline(clock, tool, TOOL_LIMIT_MS, signal, async (inner) => {
+    const child = spawn(tool, args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: process.env.PATH, LC_ALL: 'C' },
+      signal: inner,
+      killSignal: 'SIGKILL',
     });
-  return withDeadline(clock, tool, TOOL_LIMIT_MS, signal, run);
+    let output = '';
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      if (output.length < MAX_OUTPUT) output += chunk;
+    });
+    const [status, killedBy] = (await once(child, 'close')) as [number | null, string | null];
+    if (status === 0) return;
+    const end = status === null ? `signal ${killedBy}` : `exit status ${status}`;
+    throw new Error(`${tool} failed: ${end}\nArguments: ${args.join(' ')}\nOutput: ${output.trim()}`);
+  });
 }

@@ -85,12 +85,8 @@ async function clearTarget({ files, mounter }: SubPathHost, target: string, sign
   const real = (await files.realPath(target)) ?? target;
   const mounts = mountsWithin(await mounter.list(signal), real).filter(({ path: mounted }) => mounted === real);
   // Lazily: a container that still runs, or a dead server, must not keep the pod from its volume.
-  if (mounts.length > 0)
-    await mounter.unmount(
-      mounts.map(() => real),
-      { lazy: true },
-      signal,
-    );
+  // Not unmounted: a container that still runs, or a dead server, must not keep the pod from its volume.
+  for (const { path: mounted } of mounts) await mounter.detach(mounted, signal);
   const left = await files.lstat(target);
   if (left?.type === 'directory') await files.removeDirectory(target);
   else await files.removeFile(target);

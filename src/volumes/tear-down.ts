@@ -44,7 +44,6 @@ async function unmountAll(mounter: Mounter, mounts: readonly MountPoint[], signa
   try {
     await mounter.unmount(
       mounts.map(({ path }) => path),
-      {},
       signal,
     );
     return undefined;

@@ -28,16 +28,23 @@ export class FakeMounter implements Mounter {
     this.mounts.push({ path: target, fsType: 'bind' });
   }
 
-  async unmount(paths: readonly string[], { lazy }: { readonly lazy?: boolean }): Promise<void> {
-    this.calls.push(`umount${lazy === true ? ' -l' : ''} ${paths.join(' ')}`);
-    for (const path of paths) {
-      const index = this.mounts.findLastIndex((mount) => mount.path === path);
-      if (index >= 0 && !this.busy.has(path)) this.mounts.splice(index, 1);
-    }
+  async unmount(paths: readonly string[]): Promise<void> {
+    this.calls.push(`umount ${paths.join(' ')}`);
+    for (const path of paths) if (!this.busy.has(path)) this.#remove(path);
     if (paths.some((path) => this.busy.has(path))) throw new Error('umount failed: target is busy');
+  }
+
+  async detach(path: string): Promise<void> {
+    this.calls.push(`umount -l ${path}`);
+    this.#remove(path);
   }
 
   async list(): Promise<readonly MountPoint[]> {
     return [...this.mounts];
+  }
+
+  #remove(path: string): void {
+    const index = this.mounts.findLastIndex((mount) => mount.path === path);
+    if (index >= 0) this.mounts.splice(index, 1);
   }
 }
