@@ -6,6 +6,7 @@ import { withDeadline } from '../lib/abort.ts';
 import { errorMessage, isNotFound, UnavailableError } from '../lib/errors.ts';
 import { Reflector, type ReflectorContext } from './reflector.ts';
 import type { ApiClient, Change, ObjectSource, Resource } from './types.ts';
+import { WatchTrouble } from './watch-trouble.ts';
 
 /** Objects that may be declared unchangeable. */
 export type CacheableObject = KubeObject & { readonly immutable?: boolean };
@@ -38,9 +39,11 @@ export class ObjectCache<T extends CacheableObject> implements ObjectSource<T> {
   readonly #options: ObjectCacheOptions<T>;
   readonly #entries = new Map<string, Entry<T>>();
   readonly #listeners = new Set<(namespace: string, name: string) => void>();
+  readonly #trouble: WatchTrouble;
 
   constructor(options: ObjectCacheOptions<T>) {
     this.#options = options;
+    this.#trouble = new WatchTrouble(options.context.log, options.resource.resource);
   }
 
   /** Number of objects in use. */
@@ -85,8 +88,13 @@ export class ObjectCache<T extends CacheableObject> implements ObjectSource<T> {
 
   #start(namespace: string, name: string): Entry<T> {
     const { context, resource } = this.#options;
-    const selector = fieldSelector({ 'metadata.name': name });
-    const reflector = new Reflector<T>(context, { resource, namespace, fieldSelector: selector, minWatchSeconds: MIN_WATCH_SECONDS });
+    const reflector = new Reflector<T>(context, {
+      resource,
+      namespace,
+      fieldSelector: fieldSelector({ 'metadata.name': name }),
+      minWatchSeconds: MIN_WATCH_SECONDS,
+      trouble: this.#trouble,
+    });
     const entry: Entry<T> = { reflector, stop: new AbortController(), users: 1, missed: false };
     reflector.onChange((change) => this.#changed(entry, change, namespace, name));
     void reflector.run(entry.stop.signal);

@@ -14,17 +14,22 @@ function run(inputs: readonly ReflectorInput[], start: ReflectorState = INITIAL_
 }
 
 const failed = (error: unknown): ReflectorInput => ({ type: 'failed', error });
-const watching = (resourceVersion: string, failures = 0): ReflectorState => ({ stage: 'watching', resourceVersion, failures });
+const watching = (resourceVersion: string, failures = 0, fresh = false): ReflectorState => ({
+  stage: 'watching',
+  resourceVersion,
+  failures,
+  fresh,
+});
 
 test('the first list takes what the server has cached, then a watch goes on from its version', () => {
   expect(INITIAL_STATE).toEqual({ stage: 'listing', resourceVersion: '0', failures: 0 });
-  expect(run([{ type: 'page', resourceVersion: '7' }])).toEqual(watching('7'));
+  expect(run([{ type: 'page', resourceVersion: '7' }])).toEqual(watching('7', 0, true));
 });
 
 test('pages follow one another until none is left', () => {
   const more = run([{ type: 'page', resourceVersion: '7', continueToken: 'next' }]);
   expect(more).toMatchObject({ stage: 'listing', continueToken: 'next' });
-  expect(run([{ type: 'page', resourceVersion: '8' }], more)).toEqual(watching('8'));
+  expect(run([{ type: 'page', resourceVersion: '8' }], more)).toEqual(watching('8', 0, true));
 });
 
 test('a page that has expired starts the list over, consistently', () => {
@@ -62,10 +67,21 @@ test('a watch that ends at once without an event counts as a failure', () => {
 });
 
 test('a version that is too old lists again at once, but not twice in a row without a pause', () => {
-  const relist = run([failed(expired)], watching('7'));
-  expect(relist).toEqual({ stage: 'listing', resourceVersion: undefined, failures: 1 });
+  const relist = run([failed(expired)], watching('7', 3));
+  expect(relist).toEqual({ stage: 'listing', resourceVersion: undefined, failures: 3 });
   const again = run([{ type: 'page', resourceVersion: '8' }, failed(expired)], relist);
-  expect(again).toMatchObject({ stage: 'backing-off', next: { stage: 'listing', resourceVersion: undefined } });
+  expect(again).toMatchObject({ stage: 'backing-off', next: { stage: 'listing', resourceVersion: undefined, failures: 4 } });
+});
+
+test('a version that grew old while the server was away is not listed twice: nothing to wait for', () => {
+  const state = run([{ type: 'page', resourceVersion: '8' }, failed(lost), { type: 'waited' }, failed(expired)]);
+  expect(state).toMatchObject({ stage: 'listing', resourceVersion: undefined });
+});
+
+test('a pause ends, and the row of failures with it, when the server is back for everybody', () => {
+  const state = run([failed(lost)], watching('7', 6));
+  expect(run([{ type: 'serverIsBack' }], state)).toEqual(watching('7'));
+  expect(run([{ type: 'serverIsBack' }], watching('7', 2))).toEqual(watching('7', 2));
 });
 
 test('a lost connection or a busy server goes on with the watch after a pause', () => {

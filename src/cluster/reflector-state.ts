@@ -17,6 +17,8 @@ export interface Watching {
   readonly stage: 'watching';
   readonly resourceVersion: string;
   readonly failures: number;
+  /** Nothing has come since the list: if even its version has expired, listing at once again would spin. */
+  readonly fresh: boolean;
 }
 
 /** Waits, then goes on with `next`. */
@@ -35,7 +37,9 @@ export type ReflectorInput =
   /** The server ended the watch by itself. */
   | { readonly type: 'ended'; readonly events: number; readonly lastedMs: number }
   | { readonly type: 'failed'; readonly error: unknown }
-  | { readonly type: 'waited' };
+  | { readonly type: 'waited' }
+  /** The server, which had been down for everybody, answers again. */
+  | { readonly type: 'serverIsBack' };
 
 /** client-go's: at most one try in 15 to 30 s at a server that stays away. */
 export const REFLECTOR_BACKOFF: BackoffPolicy = { initialMs: 800, maxMs: 30_000, factor: 2, jitter: 0.5 };
@@ -53,6 +57,7 @@ export function nextState(state: ReflectorState, input: ReflectorInput, random: 
     case 'watching':
       return afterWatching(state, input, random);
     case 'backing-off':
+      if (input.type === 'serverIsBack') return { ...state.next, failures: 0 };
       return input.type === 'waited' ? state.next : state;
   }
 }
@@ -60,8 +65,7 @@ export function nextState(state: ReflectorState, input: ReflectorInput, random: 
 function afterListing(state: Listing, input: ReflectorInput, random: () => number): ReflectorState {
   if (input.type === 'page') {
     if (input.continueToken !== undefined) return { ...state, continueToken: input.continueToken };
-    // Failures are kept until an event comes: a watch that fails right after each list must not spin.
-    return { stage: 'watching', resourceVersion: input.resourceVersion, failures: state.failures };
+    return { stage: 'watching', resourceVersion: input.resourceVersion, failures: state.failures, fresh: true };
   }
   if (input.type !== 'failed') return state;
   const { failures } = state;
@@ -76,14 +80,15 @@ function afterListing(state: Listing, input: ReflectorInput, random: () => numbe
 function afterWatching(state: Watching, input: ReflectorInput, random: () => number): ReflectorState {
   switch (input.type) {
     case 'event':
-      return { stage: 'watching', resourceVersion: input.resourceVersion, failures: 0 };
+      return { stage: 'watching', resourceVersion: input.resourceVersion, failures: 0, fresh: false };
     case 'ended':
       if (input.events === 0 && input.lastedMs < VERY_SHORT_WATCH_MS) return backOff({ ...state, failures: state.failures + 1 }, random);
-      return { ...state, failures: 0 };
+      return { ...state, failures: 0, fresh: false };
     case 'failed':
       return afterFailedWatch(state, input.error, random);
     case 'page':
     case 'waited':
+    case 'serverIsBack':
       return state;
   }
 }
@@ -92,11 +97,13 @@ function afterFailedWatch(state: Watching, error: unknown, random: () => number)
   const failures = state.failures + 1;
   if (isExpired(error)) {
     const listing: Listing = { stage: 'listing', resourceVersion: undefined, failures };
-    return state.failures === 0 ? listing : backOff(listing, random);
+    return state.fresh ? backOff(listing, random) : { ...listing, failures: state.failures };
   }
   // No answer, or too busy: go on from where the watch was. A refusal that names a reason may be about the version: list again.
   const goOn = apiStatus(error) === undefined || apiStatus(error)?.httpStatus === 429;
-  const next: Listing | Watching = goOn ? { ...state, failures } : { stage: 'listing', resourceVersion: state.resourceVersion, failures };
+  const next: Listing | Watching = goOn
+    ? { ...state, failures, fresh: false }
+    : { stage: 'listing', resourceVersion: state.resourceVersion, failures };
   return backOff(next, random);
 }
 

@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
+import { UnavailableError } from '../lib/errors.ts';
 import { FakeClock, settle } from '../lib/fake-clock.ts';
 import { silentLogger, type Logger } from '../lib/log.ts';
+import type { ApiHealth } from './api-health.ts';
 import { FakeStream, fakeClient, refusal, type FakeAnswer, type FakeRequest, type FakeTransport } from './fake-transport.ts';
 import { Reflector, type ReflectorContext } from './reflector.ts';
 import { SECRETS } from './resources.ts';
@@ -22,6 +24,7 @@ const page = (resourceVersion: string, items: readonly object[], more?: string):
 interface Bed {
   readonly clock: FakeClock;
   readonly transport: FakeTransport;
+  readonly health: ApiHealth;
   readonly reflector: Reflector<{ metadata: { name: string } }>;
   readonly changes: string[];
   readonly lines: string[];
@@ -58,6 +61,7 @@ async function start(list: (request: FakeRequest) => FakeAnswer): Promise<Bed> {
   const bed: Bed = {
     clock,
     transport,
+    health,
     reflector,
     changes,
     lines,
@@ -113,6 +117,7 @@ test('after 410 the list is read again consistently and what has gone meanwhile 
   const bed = await start(() => page('10', items));
   bed.changes.length = 0;
   items = [secret('a', '3'), secret('c', '20', 'recreated')];
+  bed.streams[0]?.event('BOOKMARK', { metadata: { resourceVersion: '15' } });
   bed.streams[0]?.event('ERROR', { kind: 'Status', code: 410, reason: 'Expired', message: 'too old' });
   await settle();
   expect(bed.lists()[1]?.query.has('resourceVersion')).toBe(false);
@@ -141,7 +146,7 @@ test('a server that is away for minutes is waited for, with one line, and the st
   expect(bed.reflector.list()).toHaveLength(1);
   bed.transport.handle = handle;
   await bed.clock.advance(30_000);
-  expect(bed.lines).toEqual(['A watch fails; retrying', 'A watch works again']);
+  expect(bed.lines).toEqual(['A watch fails; retrying', 'No watch fails any more']);
   expect(bed.streams).toHaveLength(2);
 });
 
@@ -194,4 +199,19 @@ test('its signal ends it at any stage', async () => {
   await settle();
   expect([watching.ended, waiting.ended]).toEqual([true, true]);
   expect(waiting.clock.pendingTimers).toBe(0);
+});
+
+test('a long pause ends when the server is back for everybody', async () => {
+  const bed = await start(() => page('10', [secret('a', '3')]));
+  const { handle } = bed.transport;
+  bed.transport.handle = () => Promise.reject(new UnavailableError('refused'));
+  bed.streams[0]?.fail();
+  await bed.clock.advance(60_000);
+  expect(bed.health.state?.up).toBe(false);
+  const tries = bed.transport.requests.length;
+  bed.transport.handle = handle;
+  bed.health.reportAnswer();
+  await bed.clock.advance(0);
+  expect(bed.transport.requests).toHaveLength(tries + 1);
+  expect(bed.streams).toHaveLength(2);
 });

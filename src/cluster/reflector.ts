@@ -2,7 +2,7 @@
 import type { KubeObject } from '../api/types.ts';
 import { abortable } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
-import { errorCode, errorMessage, isDeadlineExceeded, isUnavailable } from '../lib/errors.ts';
+import { errorMessage, isDeadlineExceeded, isUnavailable } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { ApiHealth } from './api-health.ts';
 import { describe } from './decode.ts';
@@ -10,14 +10,15 @@ import { ObjectMap } from './object-map.ts';
 import { INITIAL_STATE, nextState, type Listing, type ReflectorInput, type ReflectorState, type Watching } from './reflector-state.ts';
 import { apiStatus } from './status-error.ts';
 import type { ApiClient, Change, ObjectStore, Resource } from './types.ts';
+import { WatchTrouble } from './watch-trouble.ts';
 
 /** What every reflector of a process shares. */
 export interface ReflectorContext {
   readonly client: Pick<ApiClient, 'list' | 'watch'>;
   readonly clock: Clock;
   readonly log: Logger;
-  /** While it says that the server is down, nothing is logged here. */
-  readonly health: Pick<ApiHealth, 'state'>;
+  /** While it says that the server is down, nothing is logged here; when it is back, pauses end. */
+  readonly health: Pick<ApiHealth, 'state' | 'onChange'>;
   /** In [0, 1). */
   readonly random: () => number;
 }
@@ -27,6 +28,8 @@ export interface ReflectorTarget<T> {
   readonly namespace?: string;
   readonly fieldSelector?: string;
   readonly labelSelector?: string;
+  /** Shared by watches that are many of a kind, so that they log as one. */
+  readonly trouble?: WatchTrouble;
   /** The shortest time a watch is asked to last, seconds; the longest is twice that. */
   readonly minWatchSeconds?: number;
 }
@@ -35,6 +38,8 @@ export interface ReflectorTarget<T> {
 const PAGE_SIZE = 500;
 /** client-go: 5 to 10 minutes. */
 const MIN_WATCH_SECONDS = 300;
+/** How far apart the watches of a node return to a server that is back. */
+const MAX_RETURN_SPREAD_MS = 1000;
 
 /**
  * INVARIANTS
@@ -46,16 +51,17 @@ export class Reflector<T extends KubeObject> implements ObjectStore<T> {
   readonly #context: ReflectorContext;
   readonly #target: ReflectorTarget<T>;
   readonly #objects: ObjectMap<T>;
+  readonly #trouble: WatchTrouble;
   #pages: T[] = [];
   #state: ReflectorState = INITIAL_STATE;
   #synced = false;
   #waitForSync: PromiseWithResolvers<void> | undefined;
   #lastError: unknown;
-  #loggedCode: string | undefined;
 
   constructor(context: ReflectorContext, target: ReflectorTarget<T>) {
     this.#context = context;
     this.#target = target;
+    this.#trouble = target.trouble ?? new WatchTrouble(context.log, describe(target.resource));
     this.#objects = new ObjectMap((error) => {
       context.log.error('A listener of a watch failed', { resource: describe(target.resource), error: errorMessage(error) });
     });
@@ -94,8 +100,9 @@ export class Reflector<T extends KubeObject> implements ObjectStore<T> {
       const state = this.#state;
       if (state.stage === 'listing') await this.#attempt(signal, () => this.#listPage(state, signal));
       else if (state.stage === 'watching') await this.#attempt(signal, () => this.#watch(state, signal));
-      else await this.#attempt(signal, () => this.#wait(state.delayMs, signal));
+      else await this.#wait(state.delayMs, signal);
     }
+    this.#trouble.over(this);
   }
 
   async #attempt(signal: AbortSignal, stage: () => Promise<void>): Promise<void> {
@@ -110,9 +117,25 @@ export class Reflector<T extends KubeObject> implements ObjectStore<T> {
     }
   }
 
+  /** Until the time is over, or the server is back after it was down for everybody; then a little later, so that not all come at once. */
   async #wait(delayMs: number, signal: AbortSignal): Promise<void> {
-    await this.#context.clock.sleep(delayMs, signal);
-    this.#move({ type: 'waited' });
+    const { clock, health, random } = this.#context;
+    const back = new AbortController();
+    const unsubscribe = health.onChange(({ up }) => {
+      if (up) back.abort();
+    });
+    const onAbort = (): void => back.abort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await clock.sleep(delayMs, back.signal);
+      this.#move({ type: 'waited' });
+    } catch {
+      await clock.sleep(random() * MAX_RETURN_SPREAD_MS, signal).catch(() => undefined); // only the signals end a sleep
+      this.#move({ type: 'serverIsBack' });
+    } finally {
+      unsubscribe();
+      signal.removeEventListener('abort', onAbort);
+    }
   }
 
   async #listPage({ resourceVersion, continueToken }: Listing, signal: AbortSignal): Promise<void> {
@@ -172,22 +195,13 @@ export class Reflector<T extends KubeObject> implements ObjectStore<T> {
 
   #failing(error: unknown): void {
     this.#lastError = error;
-    const code = errorCode(error) ?? 'Unknown';
     // A connection that breaks or a server that is down is reported once for everybody, by ApiHealth.
     const lost = apiStatus(error) === undefined && (isUnavailable(error) || isDeadlineExceeded(error));
-    if (lost || this.#context.health.state?.up === false || this.#loggedCode === code) return;
-    this.#loggedCode = code;
-    this.#context.log.warn('A watch fails; retrying', { ...this.#facts(), error: errorMessage(error) });
+    if (!lost && this.#context.health.state?.up !== false) this.#trouble.begin(this, error, this.#selection());
   }
 
   #recovered(): void {
     this.#lastError = undefined;
-    if (this.#loggedCode === undefined) return;
-    this.#loggedCode = undefined;
-    this.#context.log.info('A watch works again', this.#facts());
-  }
-
-  #facts(): Readonly<Record<string, unknown>> {
-    return { resource: describe(this.#target.resource), ...this.#selection() };
+    this.#trouble.over(this);
   }
 }

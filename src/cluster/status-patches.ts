@@ -32,7 +32,7 @@ export function podStatusPatch(pod: PodIdentity, before: PodStatus, after: PodSt
 
 /**
  * Writes the change of a pod's status and answers the pod as it is then; `undefined` when there was nothing to write.
- * @throws NotFoundError when the pod is gone, ConflictError when another has taken its name
+ * @throws NotFoundError when the pod is gone, InvalidInputError when another has taken its name
  */
 export async function patchPodStatus(
   client: Pick<ApiClient, 'patch'>,
