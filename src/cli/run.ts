@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { systemClock } from '../lib/clock.ts';
-import { errorMessage, isAbort } from '../lib/errors.ts';
+import { errorMessage, isAbort, isInvalidInput } from '../lib/errors.ts';
 import { createLogger } from '../lib/log.ts';
 import { kubeletVersion } from '../lib/version.ts';
 import { configOf } from './config-options.ts';
@@ -14,15 +14,15 @@ export async function run(command: Command): Promise<ExitCode> {
   for (const warning of config.warnings) log.warn(warning);
   using stop = listenForStop(process, log);
   const { createAgent } = await import('../agent.ts');
-  log.info('starting', { version: kubeletVersion(), node: config.derived.nodeName, rootDirectory: config.shorelet.rootDirectory });
+  log.info('Starting', { version: kubeletVersion(), node: config.derived.nodeName, rootDirectory: config.shorelet.rootDirectory });
   try {
     await createAgent({ config, log, clock: systemClock }).run(stop.signal);
   } catch (error) {
     if (!stop.signal.aborted || !(isAbort(error) || error === stop.signal.reason)) {
-      log.error('the agent has failed', { error: errorMessage(error) });
-      return 1;
+      log.error('The agent cannot go on', { error: errorMessage(error) });
+      return isInvalidInput(error) ? 2 : 1; // a file that the configuration names is configuration too
     }
   }
-  log.info('stopped');
+  log.info('Stopped');
   return 0;
 }

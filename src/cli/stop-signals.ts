@@ -24,19 +24,19 @@ export function listenForStop(process: ProcessPort, log: Logger): StopListener {
   keepAlive.port1.ref();
   const onSignal = (name: string): void => {
     if (controller.signal.aborted) {
-      log.warn('second signal, exiting without waiting', { signal: name });
+      log.warn('Second signal, exiting without waiting', { signal: name });
       process.exit(1);
       return;
     }
-    log.info('stopping', { signal: name });
+    log.info('Stopping', { signal: name });
     controller.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
   };
   const onError = (kind: string) => (thrown: unknown) => {
     log.error(kind, { error: errorMessage(thrown), stack: toError(thrown).stack });
     process.exit(1);
   };
-  const onException = onError('uncaught exception, exiting');
-  const onRejection = onError('unhandled rejection, exiting');
+  const onException = onError('Uncaught exception, exiting');
+  const onRejection = onError('Unhandled rejection, exiting');
   for (const name of STOP_SIGNALS) process.on(name, onSignal);
   process.on('uncaughtException', onException);
   process.on('unhandledRejection', onRejection);

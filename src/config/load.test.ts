@@ -204,7 +204,7 @@ test('every fault is named at once', () => {
 });
 
 test('a host name that is no node name is a fault unless another is given', () => {
-  expect(faults(() => resolveConfig([], { hostname: '' })).join()).toContain('nodeName');
+  for (const hostname of ['', 'my_host', 'a b']) expect(faults(() => resolveConfig([], { hostname })).join()).toContain('nodeName');
   expect(resolveConfig(flags({ 'hostname-override': 'n1' }), { hostname: '' }).derived.nodeName).toBe('n1');
 });
 

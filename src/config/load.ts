@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { readDocuments } from './documents.ts';
 import type { Config, DerivedSettings } from './config.ts';
 import { DEFAULT_EVICTION_HARD, FIELDS_WITHOUT_EFFECT, kubeletSchema, type KubeletSettings } from './kubelet-schema.ts';
+import { isDnsSubdomain } from './labels.ts';
 import { isTree, mergeLayers, sourceOf, valueAt, type DocumentName, type Layer, type Tree } from './layers.ts';
 import { ConfigError, nearestName, type Problem } from './problems.ts';
 import { brokenRules } from './rules.ts';
@@ -37,11 +38,11 @@ export function resolveConfig(layers: readonly Layer[], facts: LoadFacts): Confi
     problems.push({ path: path.join('.'), source: sourceOf(layers, document, path), expected, found, remedy });
   }
   const derived = derive(kubelet, shorelet, facts);
-  if (derived.nodeName === '') {
+  if (!isDnsSubdomain(derived.nodeName)) {
     problems.push({
       path: 'nodeName',
       source: 'default',
-      expected: 'a host name to take the name from',
+      expected: 'a host name that can be a node name, a lower-case DNS name',
       found: facts.hostname,
       remedy: 'Set nodeName or --node-name.',
     });

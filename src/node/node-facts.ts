@@ -92,7 +92,7 @@ export class NodeFactsSource {
     const { runtime, images, clock } = this.#deps;
     const ask = <T>(stage: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
       withDeadline(clock, stage, RUNTIME_DEADLINE_MS, signal, work);
-    await this.#attempt('the container runtime does not answer', signal, async () => {
+    await this.#attempt('The container runtime does not answer', signal, async () => {
       const status = await ask('runtime status', (inner) => runtime.status({}, inner));
       const wasReady = this.#health.errors().length === 0;
       this.#health.answered(status);
@@ -104,7 +104,7 @@ export class NodeFactsSource {
       }
     });
     if (this.#health.errors().length > 0 || !this.#imagesAreOld()) return;
-    await this.#attempt('the list of images cannot be read', signal, async () => {
+    await this.#attempt('The list of images cannot be read', signal, async () => {
       this.#images = await ask('image list', (inner) => images.listImages({}, inner));
       this.#imagesReadAt = clock.monotonic();
     });
@@ -117,7 +117,7 @@ export class NodeFactsSource {
   /** The addresses of before stay when there are no better ones; without any, the reason. */
   async #readAddresses(signal: AbortSignal): Promise<string[]> {
     const { settings, addressFacts } = this.#deps;
-    const error = await this.#attempt('the addresses of the node cannot be told', signal, async () => {
+    const error = await this.#attempt('The addresses of the node cannot be told', signal, async () => {
       this.#addresses = nodeAddresses(settings.nodeIPs, settings.hostname, await addressFacts(signal));
     });
     return error !== undefined && this.#addresses.length === 0 ? [error] : [];
@@ -125,13 +125,13 @@ export class NodeFactsSource {
 
   async #readPressure(signal: AbortSignal): Promise<void> {
     const { storage, hierarchy, pressure, log } = this.#deps;
-    await this.#attempt('the pressure on the node cannot be measured', signal, async () => {
+    await this.#attempt('The pressure on the node cannot be measured', signal, async () => {
       this.#nodeFs = await storage.nodeFs(signal);
       const imageFs = await this.#readImageFs(signal);
       const before = PRESSURES.filter((type) => pressure.isUnder(type));
       const observations = await readSignals({ hierarchy, nodeFs: async () => this.#nodeFs, imageFs: async () => imageFs });
       for (const crossed of pressure.observe(observations)) {
-        if (!before.includes(crossed.pressure)) log.warn('the node is under pressure', { ...crossed });
+        if (!before.includes(crossed.pressure)) log.warn('The node is under pressure', { ...crossed });
       }
     });
   }
@@ -141,7 +141,7 @@ export class NodeFactsSource {
     const { storage, clock } = this.#deps;
     if (this.#health.errors().length > 0) return undefined;
     let imageFs: FilesystemFacts | undefined;
-    await this.#attempt('the file system of the images cannot be told', signal, async () => {
+    await this.#attempt('The file system of the images cannot be told', signal, async () => {
       imageFs = await withDeadline(clock, 'image file system', RUNTIME_DEADLINE_MS, signal, (inner) => storage.imageFs(inner));
     });
     return imageFs;
@@ -151,7 +151,7 @@ export class NodeFactsSource {
   async #attempt(what: string, signal: AbortSignal, work: () => Promise<void>): Promise<string | undefined> {
     try {
       await work();
-      if (this.#warned.delete(what)) this.#deps.log.info('this is over', { what });
+      if (this.#warned.delete(what)) this.#deps.log.info('It works again', { after: what });
       return undefined;
     } catch (error) {
       signal.throwIfAborted();

@@ -37,6 +37,7 @@ function start(options: { readonly nodes?: FakeNodes; readonly settings?: NodeSe
       addresses: readyFacts.addresses,
     },
     events: { event: (_about, _type, reason) => void events.push(reason) },
+    startEvents: [{ type: 'Warning', reason: 'HostLimited', message: 'x' }],
     podCidrChanged: (cidr) => void cidrs.push(cidr),
     clock,
     log: silentLogger,
@@ -56,7 +57,7 @@ test('the node is registered and Ready at once', async () => {
   await clock.advance(0);
   await manager.registered;
   expect(ready()?.status).toBe('True');
-  expect(events).toEqual(['Starting', 'NodeHasSufficientMemory', 'NodeHasNoDiskPressure', 'NodeHasSufficientPID']);
+  expect(events).toEqual(['Starting', 'NodeHasSufficientMemory', 'NodeHasNoDiskPressure', 'NodeHasSufficientPID', 'HostLimited']);
   expect(manager.hostIPs()).toEqual(['10.0.0.1']);
   await stop();
 });
@@ -143,13 +144,14 @@ test('what others put on the node stays, and allocatable follows it', async () =
 });
 
 test('a node that somebody deletes is registered again', async () => {
-  const { clock, nodes, ready, stop } = start();
+  const { clock, nodes, ready, events, stop } = start();
   await clock.advance(0);
   const uid = nodes.node?.metadata.uid;
   nodes.delete();
   await clock.advance(0);
   expect(ready()?.status).toBe('True');
   expect(nodes.node?.metadata.uid).not.toBe(uid);
+  expect(events.filter((reason) => reason === 'HostLimited')).toHaveLength(1);
   await stop();
 });
 

@@ -22,6 +22,8 @@ export interface NodeManagerDeps {
   readonly store: Pick<ObjectStore<NodeObject>, 'onChange'>;
   readonly facts: Pick<NodeFactsSource, 'read' | 'imagesChanged' | 'addresses'>;
   readonly events: NodeEventPort;
+  /** Told about the node once it is registered: what this host lacks, for instance. */
+  readonly startEvents?: readonly NodeEvent[];
   /** The addresses of pods, once the cluster has assigned them (spec.podCIDRs, joined by commas). */
   readonly podCidrChanged: (podCidr: string) => void;
   readonly clock: Clock;
@@ -59,6 +61,7 @@ export class NodeManager {
   #wake: (() => void) | undefined;
   #unschedulable: boolean | undefined;
   #podCidr = '';
+  #told = false;
   #failures = 0;
   #lastFailure: string | undefined;
 
@@ -76,7 +79,7 @@ export class NodeManager {
       this.#triggered = false;
       try {
         await this.#look(signal);
-        if (this.#lastFailure !== undefined) this.#deps.log.info('the node is reported again', { node: settings.nodeName });
+        if (this.#lastFailure !== undefined) this.#deps.log.info('The node is reported again', { node: settings.nodeName });
         this.#failures = 0;
         this.#lastFailure = undefined;
       } catch (error) {
@@ -150,9 +153,10 @@ export class NodeManager {
     const node = settings.registerNode
       ? await register(client, initial, signal)
       : await client.get(NODES, { name: settings.nodeName }, signal);
-    log.info('the node is registered', { node: settings.nodeName, uid: node.metadata.uid });
+    log.info('The node is registered', { node: settings.nodeName, uid: node.metadata.uid });
     this.#observe(node);
-    for (const event of events) this.#emit(event);
+    for (const event of [...events, ...(this.#told ? [] : (this.#deps.startEvents ?? []))]) this.#emit(event);
+    this.#told = true;
     this.#whenRegistered.resolve();
     return node;
   }
@@ -198,7 +202,7 @@ export class NodeManager {
     const message = errorMessage(error);
     if (message !== this.#lastFailure) {
       this.#deps.log.warn(
-        this.#node === undefined ? 'the node cannot be registered, trying again' : 'the node cannot be reported, trying again',
+        this.#node === undefined ? 'The node cannot be registered, trying again' : 'The node cannot be reported, trying again',
         {
           node: this.#deps.settings.nodeName,
           error: message,

@@ -64,14 +64,14 @@ export async function probeHost(
 function limitationsOf(facts: Omit<HostCapabilities, 'limitations'>): string[] {
   const limitations: string[] = [];
   if (!facts.sysResource) {
-    limitations.push(`without CAP_SYS_RESOURCE containers get an oom_score_adj of at least ${facts.oomScoreAdjFloor}`);
+    limitations.push(`Without CAP_SYS_RESOURCE containers get an oom_score_adj of at least ${facts.oomScoreAdjFloor}`);
   }
-  if (!facts.mount) limitations.push('without CAP_SYS_ADMIN nothing can be mounted: in-memory volumes are plain directories');
-  if (facts.cgroupVersion === 0) limitations.push('no cgroups are mounted: pods have no cgroups of their own');
+  if (!facts.mount) limitations.push('Without CAP_SYS_ADMIN nothing can be mounted: in-memory volumes are plain directories');
+  if (facts.cgroupVersion === 0) limitations.push('No cgroups are mounted: pods have no cgroups of their own');
   else if (!facts.cgroupsWritable)
-    limitations.push('cgroups cannot be written: pods have no cgroups of their own, only containers are limited');
+    limitations.push('Cgroups cannot be written: pods have no cgroups of their own, only containers are limited');
   else if (facts.missingControllers.length > 0) {
-    limitations.push(`cgroup controllers are missing (${facts.missingControllers.join(', ')}): these limits are not enforced on pods`);
+    limitations.push(`Cgroup controllers are missing (${facts.missingControllers.join(', ')}): these limits are not enforced on pods`);
   }
   return limitations;
 }

@@ -91,8 +91,8 @@ test('capabilities are read from the effective set, and each lack is a sentence'
     inUserNamespace: false,
   });
   expect(host.limitations).toEqual([
-    'without CAP_SYS_RESOURCE containers get an oom_score_adj of at least -5',
-    'no cgroups are mounted: pods have no cgroups of their own',
+    'Without CAP_SYS_RESOURCE containers get an oom_score_adj of at least -5',
+    'No cgroups are mounted: pods have no cgroups of their own',
   ]);
 });
 

@@ -144,7 +144,7 @@ export class PodCgroups {
     await this.#apply(drivers, this.#root, settings.nodeLimits, signal);
     await this.#apply(drivers, this.#className('Burstable'), { cpuShares: MIN_SHARES, hugePages }, signal);
     await this.#apply(drivers, this.#className('BestEffort'), { cpuShares: MIN_SHARES, hugePages }, signal);
-    log.info('pods live in cgroups', { path: cgroupPath(this.#root, name), driver: name, version: hierarchy.version });
+    log.info('Pods live in cgroups', { path: cgroupPath(this.#root, name), driver: name, version: hierarchy.version });
     return drivers;
   }
 
