@@ -94,21 +94,30 @@ test('a refresh that waits for the API server does not hold up the end of the po
   expect(bench.events).toEqual([]);
 });
 
-test('after a restart volumes on disk are in place at once, whatever the API server does, and follow changes again', async () => {
+test('volumes that an earlier run has left are in place at once, whatever the API server does, and follow changes again', async () => {
   const bench = volumeBench(onTestFinished);
   bench.configMaps.set('ns', 'cm', configMap('cm', { k: 'v' }));
-  const pod = podWith([settings, { name: 'never', configMap: { name: 'late' } }]);
-  await createVolumeManager(bench.deps).mount(podWith([settings]), signal);
+  const before = createVolumeManager(bench.deps);
+  await before.mount(podWith([settings]), signal);
+  await before.stop();
   bench.configMaps.failure = new Error('connection refused');
-  const volumes = createVolumeManager(bench.deps);
-  volumes.reconcileAfterRestart([pod]);
+  const mounted = await createVolumeManager(bench.deps).mount(podWith([settings]), signal);
+  expect(read(mounted, 'settings', 'k')).toBe('v');
   await eventually(() =>
     expect(bench.events.map(({ message }) => message)).toEqual(['MountVolume.SetUp failed for volume "settings" : connection refused']),
   );
-  const mounted = await volumes.mount(podWith([settings]), signal);
-  expect(read(mounted, 'settings', 'k')).toBe('v');
   bench.configMaps.failure = undefined;
   bench.configMaps.set('ns', 'cm', configMap('cm', { k: 'new' }));
   await bench.clock.advance(SETTLED_MS);
   await eventually(() => expect(read(mounted, 'settings', 'k')).toBe('new'));
+});
+
+test('a token that an earlier run has left is replaced at once: nobody knows how long it is good', async () => {
+  const bench = volumeBench(onTestFinished);
+  bench.configMaps.set('ns', 'cm', configMap('cm', { k: 'v' }));
+  const before = createVolumeManager(bench.deps);
+  await before.mount(podWith([token]), signal);
+  await before.stop();
+  const mounted = await createVolumeManager(bench.deps).mount(podWith([token]), signal);
+  await eventually(() => expect(read(mounted, 'token', 'token')).toBe('token-2'));
 });

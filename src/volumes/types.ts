@@ -77,7 +77,7 @@ export interface VolumeManagerDeps {
 export interface VolumeManager {
   /**
    * Puts every volume that a container of the pod uses in place, several at a time. Idempotent: what is in place is left
-   * alone (its content is kept current in the background). A failed volume gets a FailedMount event here and does not keep
+   * alone, also what an earlier run of the agent has put there; its content is brought and kept up to date in the background. A failed volume gets a FailedMount event here and does not keep
    * the others from being set up.
    * @throws ReasonedError FailedMount (event recorded), or the image's reason when only an image volume failed
    */
@@ -103,8 +103,6 @@ export interface VolumeManager {
   unmount(podUid: string, signal: AbortSignal): Promise<void>;
   /** The pod's object has changed: downward API volumes follow. Cheap when no volume depends on it. */
   podChanged(pod: Pod): void;
-  /** Takes over volumes that an earlier run of the agent has set up, so that they are kept current again. Does not wait for it. */
-  reconcileAfterRestart(pods: readonly Pod[]): void;
   /** UIDs that have a directory under the pods directory and are not in `known`. */
   orphans(known: ReadonlySet<string>, signal: AbortSignal): Promise<readonly string[]>;
   /** Ends the background work; volumes stay as they are. */

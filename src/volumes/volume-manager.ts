@@ -5,7 +5,7 @@ import { ReasonedError } from '../lib/reasoned-error.ts';
 import { Semaphore } from '../lib/semaphore.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { downwardState, LiveUpdates } from './live-updates.ts';
-import { VolumeFailure, type PluginContext } from './plugins/plugin.ts';
+import { VolumeFailure, type PluginContext, type SetUpResult } from './plugins/plugin.ts';
 import { createPluginRegistry, type FindPlugin } from './plugins/registry.ts';
 import { createPodPaths } from './pod-paths.ts';
 import { volumesInUse } from './pod-volumes.ts';
@@ -31,7 +31,8 @@ const PARALLEL_SETUPS = 8;
 /**
  * INVARIANTS
  * - Set-up, refresh and unmount of one pod never overlap; pods do not wait for each other.
- * - A volume that is in place is not set up again by `mount`, only by a change of what it is made of.
+ * - A volume that is in place is not set up again by `mount`; content is brought up to date in the background, after a change of what
+ *   it is made of and when it was left by an earlier run of the agent.
  * - A failed refresh leaves the volume as it was.
  * - `unmount` aborts the pod's refresh in progress, and none begins afterwards.
  */
@@ -42,8 +43,6 @@ class HostVolumeManager implements VolumeManager {
   readonly #locks = new KeyedLock();
   readonly #live: LiveUpdates;
   readonly #subscriptions: readonly (() => void)[];
-  readonly #stopping = new AbortController();
-  readonly #adoptions = new Set<Promise<void>>();
 
   constructor(deps: VolumeManagerDeps) {
     const noted = new Set<string>();
@@ -132,18 +131,6 @@ class HostVolumeManager implements VolumeManager {
     if (changed) this.#live.podChanged(pod.metadata.uid);
   }
 
-  reconcileAfterRestart(pods: readonly Pod[]): void {
-    for (const pod of pods) {
-      const adoption = this.#adopt(pod).catch((error: unknown) => {
-        const { uid: podUid } = pod.metadata;
-        if (!this.#stopping.signal.aborted)
-          this.#context.log.warn('volumes were not taken over', { pod: podUid, error: errorMessage(error) });
-      });
-      this.#adoptions.add(adoption);
-      void adoption.finally(() => this.#adoptions.delete(adoption));
-    }
-  }
-
   async orphans(known: ReadonlySet<string>, signal: AbortSignal): Promise<readonly string[]> {
     signal.throwIfAborted();
     const entries = await this.#context.files.list(this.#context.settings.podsDirectory);
@@ -151,9 +138,8 @@ class HostVolumeManager implements VolumeManager {
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
     for (const unsubscribe of this.#subscriptions) unsubscribe();
-    await Promise.all([this.#live.stop(), ...this.#adoptions]);
+    await this.#live.stop();
   }
 
   #forget(podUid: string): void {
@@ -172,36 +158,15 @@ class HostVolumeManager implements VolumeManager {
 
   async #setUp(record: PodRecord, spec: VolumeSpec, signal: AbortSignal): Promise<void> {
     const { pod } = record;
-    const plugin = this.#findPlugin(spec);
-    const { mounted, refreshAt } = await plugin.setUp({ pod, spec }, signal);
-    record.mounted.set(spec.name, mounted);
-    if (plugin.live) this.#live.track(pod.metadata.uid, spec.name, plugin.live.sources({ pod, spec }), refreshAt);
-  }
-
-  /** What is complete on disk is in place; whether its content is still current is found out afterwards. */
-  #adopt(pod: Pod): Promise<void> {
     const { uid } = pod.metadata;
-    return this.#locks.run(uid, this.#stopping.signal, async () => {
-      const record = this.#record(pod);
-      for (const spec of volumesInUse(pod)) {
-        const live = this.#liveOf(spec);
-        if (live === undefined || record.mounted.has(spec.name)) continue;
-        const mounted = await live.adopt({ pod, spec });
-        if (mounted === undefined) continue;
-        record.mounted.set(spec.name, mounted);
-        this.#live.track(uid, spec.name, live.sources({ pod, spec }), undefined);
-        this.#live.refreshNow(uid, spec.name);
-      }
-    });
-  }
-
-  #liveOf(spec: VolumeSpec): ReturnType<FindPlugin>['live'] {
-    try {
-      return this.#findPlugin(spec).live;
-    } catch (error) {
-      if (error instanceof VolumeFailure) return undefined; // said when the volume is next mounted
-      throw error;
-    }
+    const { live, setUp } = this.#findPlugin(spec);
+    const left = await live?.adopt({ pod, spec });
+    const { mounted, refreshAt }: SetUpResult = left === undefined ? await setUp({ pod, spec }, signal) : { mounted: left };
+    record.mounted.set(spec.name, mounted);
+    if (live === undefined) return;
+    this.#live.track(uid, spec.name, live.sources({ pod, spec }), refreshAt);
+    // A container that is to be restarted does not wait for the API server: what it had is there.
+    if (left !== undefined) this.#live.refreshNow(uid, spec.name);
   }
 
   #refresh(podUid: string, volumeName: string, signal: AbortSignal): Promise<{ readonly refreshAt?: number }> {

@@ -34,7 +34,7 @@ export interface VolumePlugin {
    * Puts the volume in place, or brings it up to date. Idempotent; on failure what was in place stays.
    * @throws Error whose message goes into the FailedMount event; VolumeFailure and ReasonedError as they are
    */
-  setUp(volume: PodVolume, signal: AbortSignal): Promise<SetUpResult>;
+  readonly setUp: (volume: PodVolume, signal: AbortSignal) => Promise<SetUpResult>;
   /** Of volumes whose content changes while the pod runs. */
   readonly live?: {
     sources(volume: PodVolume): VolumeSources;
