@@ -2,7 +2,16 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { PlanSettings } from './plan/types.ts';
-import type { EventSink, MirrorPodWriter, NodeView, PodStatusSink, PodStatusWriter, ProbeResults, TerminationMessages } from './ports.ts';
+import type {
+  EventSink,
+  MirrorPodWriter,
+  NodeView,
+  PodNames,
+  PodStatusSink,
+  PodStatusWriter,
+  ProbeResults,
+  TerminationMessages,
+} from './ports.ts';
 import type { PodCache, PlanExecutor } from './types.ts';
 import type { PodManager } from './pod-manager.ts';
 
@@ -37,6 +46,10 @@ export interface MirrorPodsOptions {
   readonly writer: MirrorPodWriter;
   readonly pods: PodManager;
   readonly nodeName: string;
+  /** UID of the Node object, the mirrors' owner; `undefined` until the node is registered. */
+  readonly nodeUid: () => string | undefined;
+  /** The mirror of a static pod that is ending stays until it has gone. */
+  readonly workers: PodNames;
 }
 
 export interface StaticPodSettings {

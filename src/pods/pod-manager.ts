@@ -39,6 +39,11 @@ export class PodManager implements PodLookup {
     return this.#unseen.size === 0;
   }
 
+  /** Whether the source has delivered its first complete list. */
+  hasSeen(source: PodSource): boolean {
+    return !this.#unseen.has(source);
+  }
+
   get(uid: string): Pod | undefined {
     for (const pods of this.#pods.values()) {
       const pod = pods.get(uid);

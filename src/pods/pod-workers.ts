@@ -106,6 +106,11 @@ export class PodWorkers {
     return [...this.#states.keys()];
   }
 
+  /** Whether a pod of this name has a worker, if only to end it. */
+  usesName(namespace: string, name: string): boolean {
+    return [...this.#states.values()].some(({ pod: { metadata } }) => metadata.namespace === namespace && metadata.name === name);
+  }
+
   /** Ends a pod that its source still wants (eviction, preemption): phase Failed with these words. */
   evict(uid: string, end: End): void {
     const state = this.#states.get(uid);

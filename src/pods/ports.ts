@@ -2,7 +2,7 @@
  * What the pod loop needs of other rooms, declared by the consumer; agent.ts passes the parts in. Each port is as narrow as its
  * use.
  */
-import type { ObjectReference, Pod, PodStatus, Taint } from '../api/types.ts';
+import type { ObjectMeta, ObjectReference, Pod, PodSpec, PodStatus, Taint } from '../api/types.ts';
 import type { ObservedContainer, PodLifecycle } from './types.ts';
 
 export interface PodKey {
@@ -40,10 +40,18 @@ export interface PodStatusWriter {
   deletePod(pod: PodKey, gracePeriodSeconds: number, signal: AbortSignal): Promise<void>;
 }
 
+/** A pod to be created: without UID and status. */
+export interface MirrorPodBody {
+  readonly apiVersion: 'v1';
+  readonly kind: 'Pod';
+  readonly metadata: ObjectMeta & { readonly namespace: string; readonly name: string };
+  readonly spec: PodSpec;
+}
+
 /** The API server, as far as mirror pods need it. */
 export interface MirrorPodWriter {
-  /** @throws AlreadyExistsError when a pod of that name exists */
-  createPod(pod: Omit<Pod, 'metadata'> & { readonly metadata: Omit<Pod['metadata'], 'uid'> }, signal: AbortSignal): Promise<Pod>;
+  /** POST of the body as it is. @throws AlreadyExistsError when a pod of that name exists */
+  createPod(body: MirrorPodBody, signal: AbortSignal): Promise<unknown>;
   /** DELETE with the UID as precondition. @throws NotFoundError @throws ConflictError when the UID is another's */
   deletePod(pod: PodKey, gracePeriodSeconds: number, signal: AbortSignal): Promise<void>;
 }
@@ -101,6 +109,13 @@ export interface TerminationMessages {
 
 /** Told of a pod's way through its life; probes, managers of secrets and config maps and the like hang on it. */
 export type PodLifecycleListener = (pod: Pod, lifecycle: PodLifecycle | 'gone') => void;
+
+/** The workers as mirror pods see them. */
+export interface PodNames {
+  /** Whether a pod of this name has a worker, if only to end it. */
+  usesName(namespace: string, name: string): boolean;
+  onLifecycle(listener: PodLifecycleListener): () => void;
+}
 
 /** The status manager as the workers see it. */
 export interface PodStatusSink {
