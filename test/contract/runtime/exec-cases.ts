@@ -173,12 +173,12 @@ function streaming(run: (bed: Bed, runtime: StreamingRuntime) => Promise<void>):
   };
 }
 
-function collectedIo(stdin: Readable | undefined): RemoteCommandIo & { out(): string; err(): string } {
+function collectedIo(stdin: Readable | undefined): RemoteCommandIo & { readonly out: () => string; readonly err: () => string } {
   const [stdout, stderr] = [collector(), collector()];
   return { stdin, stdout: stdout.stream, stderr: stderr.stream, resize: sizes([]), out: stdout.text, err: stderr.text };
 }
 
-function collector(): { readonly stream: Writable; text(): string } {
+function collector(): { readonly stream: Writable; readonly text: () => string } {
   const parts: Buffer[] = [];
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
