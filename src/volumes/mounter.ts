@@ -1,7 +1,6 @@
 /** Mounting on the host. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { readFile, realpath } from 'node:fs/promises';
 import { release } from 'node:os';
 import { abortable, withDeadline } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -33,12 +32,17 @@ export interface Mounter {
   unmount(paths: readonly string[], signal: AbortSignal): Promise<void>;
   /** Takes a mount out of sight at once, even when it is busy. */
   detach(path: string, signal: AbortSignal): Promise<void>;
-  /** Every mount of this process's mount namespace, oldest first. */
+  /**
+   * Every mount of this process's mount namespace, oldest first, then those that are under way: also of callers that gave up, as
+   * long as the tool has not ended.
+   */
   list(signal: AbortSignal): Promise<readonly MountPoint[]>;
 }
 
 /** A mount of a local file system takes milliseconds; a minute means that the kernel or a server behind it hangs. */
 const TOOL_LIMIT_MS = 60_000;
+/** After SIGKILL a process ends at once, unless the kernel holds it. */
+const KILL_LIMIT_MS = 5000;
 /** Output of mount and umount that is kept for the error. */
 const MAX_OUTPUT = 16 * 1024;
 /** Processes at once: they wait for the kernel's one mount lock anyway. */
@@ -53,15 +57,31 @@ export function createHostMounter({ clock }: { readonly clock: Clock }): Mounter
   let available: Promise<boolean> | undefined;
   let swapOption: Promise<readonly string[]> | undefined;
   const places = new Semaphore(PARALLEL_TOOLS);
-  const run = (tool: 'mount' | 'umount', args: readonly string[], signal: AbortSignal): Promise<void> =>
-    places.run(signal, () => runTool(clock, tool, args, signal));
+  const underWay = new Set<MountPoint>();
+  const run = (tool: Tool, args: readonly string[], signal: AbortSignal): Promise<void> =>
+    places.run(signal, () => finish(clock, tool, args, start(tool, args), signal));
   const shared = new AbortController().signal; // work for several callers: none of them can call it off, the deadline can
   const unmounts = new Batcher<string, void>(MAX_PATHS, (paths) => run('umount', paths, shared));
-  const listings = new Batcher<never, readonly MountPoint[]>(MAX_PATHS, async () =>
-    parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8')),
-  );
-  const mount = (source: string, target: string, flags: readonly string[], options: readonly string[], signal: AbortSignal) =>
-    run('mount', [...flags, ...(options.length === 0 ? [] : ['-o', options.join(',')]), source, target], signal);
+  const listings = new Batcher<never, readonly MountPoint[]>(MAX_PATHS, async () => {
+    const unfinished = [...underWay]; // before reading: what ends meanwhile is in one of the two
+    return [...parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8')), ...unfinished];
+  });
+  const mount = (
+    source: string,
+    target: string,
+    fsType: string,
+    flags: readonly string[],
+    options: readonly string[],
+    signal: AbortSignal,
+  ) =>
+    places.run(signal, async () => {
+      const args = [...flags, ...(options.length === 0 ? [] : ['-o', options.join(',')]), source, target];
+      const point = { path: await realpath(target), fsType };
+      underWay.add(point);
+      const running = start('mount', args);
+      void running.ended.then(() => underWay.delete(point));
+      await finish(clock, 'mount', args, running, signal);
+    });
   return {
     available(signal) {
       available ??= mayMount();
@@ -71,12 +91,12 @@ export function createHostMounter({ clock }: { readonly clock: Clock }): Mounter
     async tmpfs(target, sizeBytes, signal) {
       swapOption ??= noSwapOption();
       const options = [...(sizeBytes > 0 ? [`size=${sizeBytes}`] : []), ...(await swapOption)];
-      await mount('tmpfs', target, ['-t', 'tmpfs'], options, signal);
+      await mount('tmpfs', target, 'tmpfs', ['-t', 'tmpfs'], options, signal);
     },
-    hugePages: (target, pageSize, signal) => mount('nodev', target, ['-t', 'hugetlbfs'], [`pagesize=${pageSize}`], signal),
+    hugePages: (target, pageSize, signal) => mount('nodev', target, 'hugetlbfs', ['-t', 'hugetlbfs'], [`pagesize=${pageSize}`], signal),
     bind(source, target, { readOnly, options, noCanonicalize }, signal) {
       const flags = noCanonicalize === true ? ['--no-canonicalize'] : [];
-      return mount(source, target, flags, ['bind', ...(readOnly === true ? ['ro'] : []), ...(options ?? [])], signal);
+      return mount(source, target, 'bind', flags, ['bind', ...(readOnly === true ? ['ro'] : []), ...(options ?? [])], signal);
     },
     unmount: (paths, signal) => abortable(unmounts.add(paths), signal),
     detach: (path, signal) => run('umount', ['-l', path], signal),
@@ -99,21 +119,35 @@ async function noSwapOption(): Promise<readonly string[]> {
   return initial ? ['noswap'] : [];
 }
 
-function runTool(clock: Clock, tool: 'mount' | 'umount', args: readonly string[], signal: AbortSignal): Promise<void> {
-  return withDeadline(clock, tool, TOOL_LIMIT_MS, signal, async (inner) => {
-    const child = spawn(tool, args, {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env.PATH, LC_ALL: 'C' },
-      signal: inner,
-      killSignal: 'SIGKILL',
-    });
-    let output = '';
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-      if (output.length < MAX_OUTPUT) output += chunk;
-    });
-    const [status, killedBy] = (await once(child, 'close')) as [number | null, string | null];
-    if (status === 0) return;
-    const end = status === null ? `signal ${killedBy}` : `exit status ${status}`;
-    throw new Error(`${tool} failed: ${end}\nArguments: ${args.join(' ')}\nOutput: ${output.trim()}`);
+type Tool = 'mount' | 'umount';
+
+interface RunningTool {
+  readonly child: ChildProcess;
+  /** Never rejects. */
+  readonly ended: Promise<{ readonly problem: string | undefined }>;
+  readonly output: () => string;
+}
+
+function start(tool: Tool, args: readonly string[]): RunningTool {
+  const child = spawn(tool, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH, LC_ALL: 'C' } });
+  let output = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    if (output.length < MAX_OUTPUT) output += chunk;
   });
+  const { promise: ended, resolve } = Promise.withResolvers<{ readonly problem: string | undefined }>();
+  child.on('error', (error) => resolve({ problem: error.message }));
+  child.on('close', (status, signal) => {
+    resolve({ problem: status === 0 ? undefined : status === null ? `signal ${signal}` : `exit status ${status}` });
+  });
+  return { child, ended, output: () => output.trim() };
+}
+
+/** Whoever gives up does not leave before the tool has ended, if it can be ended: it may be using the caller's descriptors. */
+async function finish(clock: Clock, tool: Tool, args: readonly string[], running: RunningTool, signal: AbortSignal): Promise<void> {
+  const { problem } = await withDeadline(clock, tool, TOOL_LIMIT_MS, signal, () => running.ended).catch(async (error: unknown) => {
+    running.child.kill('SIGKILL');
+    await Promise.race([running.ended, clock.sleep(KILL_LIMIT_MS)]);
+    throw error;
+  });
+  if (problem !== undefined) throw new Error(`${tool} failed: ${problem}\nArguments: ${args.join(' ')}\nOutput: ${running.output()}`);
 }

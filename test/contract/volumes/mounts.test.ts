@@ -169,3 +169,27 @@ test('files of a config map belong to the pod’s group and a token to the user 
   const token = statSync(path.join(mounted.get('token')?.hostPath ?? '', 'token'));
   expect([token.uid, token.gid, (token.mode & 0o777).toString(8)]).toEqual([1000, 4321, '640']);
 });
+
+test('a mount whose caller has given up is known as long as it may still come about', async () => {
+  const { pods } = rig();
+  const source = temporaryDirectory(onTestFinished);
+  writeFileSync(path.join(source, 'precious'), 'x');
+  const target = path.join(pods, 'u1/volumes/v');
+  mkdirSync(target, { recursive: true });
+  for (let round = 0; round < 10; round += 1) {
+    const abort = new AbortController();
+    const mounting = mounter.bind(source, target, {}, abort.signal);
+    setImmediate(() => abort.abort(new Error('gave up')));
+    await mounting.catch(() => undefined);
+    const left = (await mounter.list(signal)).filter((mount) => mount.path === target);
+    expect(existsSync(path.join(target, 'precious'))).toBe(left.length > 0);
+    for (const mount of left) await mounter.unmount([mount.path], signal);
+  }
+  expect(existsSync(path.join(source, 'precious'))).toBe(true);
+});
+
+test('a tool that fails says what it was asked and what it answered', async () => {
+  await expect(mounter.bind('/does/not/exist', temporaryDirectory(onTestFinished), {}, signal)).rejects.toThrow(
+    /^mount failed: exit status 32\nArguments: -o bind \/does\/not\/exist .*\nOutput: mount: .*does not exist/s,
+  );
+});
