@@ -32,6 +32,8 @@ export interface ClusterParts {
   readonly services: Reflector<Service & KubeObject>;
   /** Follows the API server until aborted. */
   run(signal: AbortSignal): Promise<void>;
+  /** Ends every connection. */
+  close(): void;
 }
 
 export async function createClusterParts(config: Config, clock: Clock, log: Logger): Promise<ClusterParts> {
@@ -41,8 +43,9 @@ export async function createClusterParts(config: Config, clock: Clock, log: Logg
   const access = online
     ? await loadClusterAccess({ kubeconfig: shorelet.kubeconfig === '' ? undefined : shorelet.kubeconfig, clock, env: process.env })
     : undefined;
+  const transport = access === undefined ? offlineTransport : createTransport(access, clock);
   const client = new RestClient({
-    transport: access === undefined ? offlineTransport : createTransport(access, clock),
+    transport,
     access: access ?? { headers: () => Promise.resolve({}), refresh: () => undefined },
     clock,
     log,
@@ -74,5 +77,6 @@ export async function createClusterParts(config: Config, clock: Clock, log: Logg
       if (!online) return;
       await Promise.all([pods.run(signal), node.run(signal), services.run(signal), recorder.run(signal)]);
     },
+    close: () => transport.close(),
   };
 }

@@ -4,7 +4,6 @@ import type { Config } from '../config/config.ts';
 import { engineLogMaxSize, type DockershimSettings } from '../dockershim/settings.ts';
 import type { DnsSettings } from '../dns/types.ts';
 import type { ImagePullSettings } from '../images/image-manager.ts';
-import type { StaticPodSettings } from '../pods/options.ts';
 import type { PlanSettings } from '../pods/plan/types.ts';
 import type { AllocatableSettings } from '../resources/allocatable.ts';
 import type { ExecutorSettings } from '../runtime/executor.ts';
@@ -92,16 +91,6 @@ export function planSettings({ kubelet }: Config): PlanSettings {
     crashLoopInitialMs: CRASH_LOOP_INITIAL_MS,
     crashLoopMaxMs: kubelet.crashLoopBackOff.maxContainerRestartPeriod,
     crashLoopResetMs: CRASH_LOOP_RESET_MS,
-  };
-}
-
-export function staticPodSettings({ kubelet }: Config): StaticPodSettings {
-  return {
-    ...(kubelet.staticPodPath === '' ? {} : { staticPodPath: kubelet.staticPodPath }),
-    fileCheckFrequencyMs: kubelet.fileCheckFrequency,
-    ...(kubelet.staticPodURL === '' ? {} : { staticPodURL: kubelet.staticPodURL }),
-    staticPodURLHeader: kubelet.staticPodURLHeader,
-    httpCheckFrequencyMs: kubelet.httpCheckFrequency,
   };
 }
 

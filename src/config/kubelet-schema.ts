@@ -256,9 +256,6 @@ export type KubeletSettings = z.output<typeof kubeletSchema>;
  */
 export const FIELDS_WITHOUT_EFFECT: ReadonlySet<keyof KubeletSettings> = new Set([
   'syncFrequency',
-  'httpCheckFrequency',
-  'staticPodURL',
-  'staticPodURLHeader',
   'tlsCurvePreferences',
   'imagePullCredentialsVerificationPolicy',
   'preloadedImagesVerificationAllowlist',

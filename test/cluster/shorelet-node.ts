@@ -1,14 +1,12 @@
 import { join } from 'node:path';
 import { createAgent, type AgentProcess } from './agent-process.ts';
+import { kubeletConfiguration } from './kubelet-configuration.ts';
 import type { TestNode } from './node.ts';
 import type { TestBed } from './test-bed.ts';
 import { waitFor } from './wait.ts';
 
 /** The built program's launcher. */
 export const launcher = join(import.meta.dirname, '../../dist/shorelet');
-
-/** Address of the cluster's DNS service, present or not. */
-export const clusterDns = '10.96.0.10';
 
 export interface ShoreletNodeOptions {
   readonly nodeName?: string;
@@ -38,25 +36,12 @@ export interface ShoreletNode {
 export async function createShoreletNode(bed: TestBed, options: ShoreletNodeOptions = {}): Promise<ShoreletNode> {
   const { nodeName: name = 'shorelet', machine = bed.node } = options;
   const { controlPlane } = bed;
-  const serving = await controlPlane.servingCert(name, [machine.address]);
   const agent = await createAgent(machine, {
     name,
     command: [launcher, 'run'],
     kubeconfig: await controlPlane.nodeKubeconfig(name),
     config: [
-      {
-        apiVersion: 'kubelet.config.k8s.io/v1beta1',
-        kind: 'KubeletConfiguration',
-        authentication: { x509: { clientCAFile: controlPlane.caFile } },
-        tlsCertFile: serving.certificate,
-        tlsPrivateKeyFile: serving.key,
-        cgroupRoot: machine.cgroupRoot,
-        podLogsDir: join(machine.dir, `${name}-logs`, 'pods'),
-        clusterDNS: [clusterDns],
-        clusterDomain: 'cluster.local',
-        healthzPort: 0,
-        ...options.kubelet,
-      },
+      await kubeletConfiguration(machine, controlPlane, name, options.kubelet),
       {
         apiVersion: 'shorelet.io/v1alpha1',
         kind: 'ShoreletConfiguration',

@@ -63,7 +63,7 @@ export class Cluster {
   }
 
   async nodeObject(): Promise<NodeObject> {
-    return (await this.bed.controlPlane.get(['get', 'node', this.node.name])) as NodeObject;
+    return (await this.bed.controlPlane.get(['node', this.node.name])) as NodeObject;
   }
 
   /** The agent's log from now on back to its start. */

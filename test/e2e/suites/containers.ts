@@ -172,7 +172,7 @@ export function containersSuite(cluster: () => Cluster): void {
       const ns = await cluster().namespace();
       await ns.create(
         podOf('never', { image: 'registry.k8s.io/none:1', imagePullPolicy: 'Never' }),
-        podOf('invalid', { image: 'UPPER/case:1' }),
+        podOf('invalid', { image: 'registry.k8s.io/Upper:1' }),
       );
       const reason = (wanted: string) => (status: { containerStatuses?: { state?: { waiting?: { reason?: string } } }[] }) =>
         status.containerStatuses?.[0]?.state?.waiting?.reason === wanted;

@@ -34,8 +34,8 @@ export function lifecycleSuite(cluster: () => Cluster): void {
       await ns.create(podOf('eventful'));
       await ns.untilReady('eventful');
       await ns.untilEvent('eventful', 'Pulled', 'already present on machine');
-      await ns.untilEvent('eventful', 'Created', 'main');
-      await ns.untilEvent('eventful', 'Started', 'main');
+      await ns.untilEvent('eventful', 'Created', 'Container created');
+      await ns.untilEvent('eventful', 'Started', 'Container started');
       await ns.kubectl(['delete', 'pod', 'eventful', '--wait=false']);
       await ns.untilEvent('eventful', 'Killing', 'Stopping container main');
       await ns.remove();

@@ -45,7 +45,9 @@ export function streamsSuite(cluster: () => Cluster): void {
     });
 
     test('exec says when there is no such command, container or pod', async () => {
-      expect((await ns.try(['exec', 'box', '--', 'no-such-command'], { env })).stderr).toContain('no-such-command');
+      const missing = await ns.try(['exec', 'box', '--', 'no-such-command'], { env });
+      expect(missing.stdout + missing.stderr).toContain('no-such-command');
+      expect(missing.code).not.toBe(0);
       expect((await ns.try(['exec', 'box', '-c', 'nope', '--', 'true'], { env })).stderr).toContain('nope');
       expect((await ns.try(['exec', 'nope', '--', 'true'], { env })).stderr).toContain('not found');
     });

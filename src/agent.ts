@@ -1,0 +1,112 @@
+/** The composition root: builds every part from one Config, and starts and stops them in order. Nothing else builds parts. */
+import { createClusterParts } from './agent/cluster-parts.ts';
+import { createPodCgroups, readHost } from './agent/host.ts';
+import { createNodeParts } from './agent/node-parts.ts';
+import { feedPods } from './agent/pod-feed.ts';
+import { createPodParts, type PodParts } from './agent/pod-parts.ts';
+import { createRuntime } from './agent/runtime-parts.ts';
+import { createServer } from './agent/server-parts.ts';
+import { directories } from './agent/settings.ts';
+import type { Config } from './config/config.ts';
+import type { Clock } from './lib/clock.ts';
+import { isAbort } from './lib/errors.ts';
+import type { Logger } from './lib/log.ts';
+import { acquireInstanceLock } from './node/instance-lock.ts';
+import { createApiPodFeed } from './pods/sources/api-pods.ts';
+import { instanceIdOf } from './store/instance-id.ts';
+
+export interface AgentOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+export interface Agent {
+  /**
+   * Runs the node until aborted; containers go on running then. @throws FailedPreconditionError when another agent has the root directory
+   * @throws InvalidInputError for a configured file that cannot be used
+   */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createAgent(options: AgentOptions): Agent {
+  return { run: (signal) => runAgent(options, signal) };
+}
+
+async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSignal): Promise<void> {
+  const paths = directories(config);
+  await using _lock = await acquireInstanceLock(paths.root, signal);
+  const instanceId = await instanceIdOf(paths.root);
+  const host = await readHost(paths, log);
+  const cluster = await createClusterParts(config, clock, log);
+
+  const running: Promise<void>[] = [];
+  const failed = Promise.withResolvers<never>();
+  const run = (work: Promise<void>): void =>
+    void running.push(work.catch((error: unknown) => (isAbort(error) ? undefined : failed.reject(error))));
+
+  // Parts outlive the signal by their own stop, so that what they have begun is ended in order.
+  const stopping = new AbortController();
+  const service = createRuntime(config, instanceId, clock, log, stopping.signal);
+  const { runtime, images } = service;
+  const cgroups = createPodCgroups(config, host, runtime, clock, log);
+  let pods: PodParts | undefined;
+  const node = createNodeParts({
+    config,
+    paths,
+    host,
+    cluster,
+    runtime,
+    images,
+    reports: {
+      notReadyReasons: () => [pods?.pleg.unhealthy()].filter((reason) => reason !== undefined),
+      volumesInUse: () => [],
+    },
+    podCidrChanged: (podCidr) => run(runtime.updateRuntimeConfig({ podCidr }, stopping.signal)),
+    clock,
+    log,
+  });
+  pods = await createPodParts({ config, paths, cluster, runtime, images, cgroups, node: node.view, clock, log });
+  const server = await createServer({
+    config,
+    cluster,
+    pods,
+    runtime,
+    runtimeSpeaksWebSocket: true,
+    addresses: config.shorelet.nodeIP,
+    health: () => pods.pleg.unhealthy(),
+    clock,
+    log,
+  });
+
+  try {
+    await service.start(signal);
+    if (config.kubelet.enableServer) await server.listen();
+    run(cluster.run(stopping.signal));
+    run(node.manager.run(stopping.signal));
+    if (cluster.online) run(node.lease.run(stopping.signal));
+    run(pods.pleg.run(stopping.signal));
+    if (cluster.online) feedPods(cluster.pods, createApiPodFeed(pods.pods, log), stopping.signal);
+    run(pods.runStaticSources(stopping.signal));
+    run(pods.workers.start(stopping.signal));
+    await Promise.race([untilAborted(signal), failed.promise]);
+  } finally {
+    await server.close();
+    await pods.workers.stop();
+    await pods.mirrors?.stop();
+    await pods.status.stop();
+    pods.probes.stop();
+    await pods.volumes.stop();
+    stopping.abort();
+    await Promise.all(running);
+    await service.stop();
+    cluster.close();
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,51 @@
+/** The container runtime inside the agent: the dockershim with its network, streaming server and namespace dialer. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { Config } from '../config/config.ts';
+import { createDockerService } from '../dockershim/docker-service.ts';
+import type { DockerService } from '../dockershim/types.ts';
+import type { Clock } from '../lib/clock.ts';
+import { InvalidInputError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { dockerBridgeNetwork } from '../network/docker-bridge.ts';
+import { createNetnsDialer } from '../network/netns-dialer.ts';
+import { createStreamingServer } from '../streaming/streaming-server.ts';
+import { dockershimSettings } from './settings.ts';
+
+/** @throws InvalidInputError for a runtime or network that this version does not have */
+export function createRuntime(config: Config, instanceId: string, clock: Clock, log: Logger, signal: AbortSignal): DockerService {
+  const { kubelet, shorelet, derived } = config;
+  if (derived.runtime !== 'dockershim') {
+    throw new InvalidInputError(
+      `containerRuntimeEndpoint: only the Docker runtime inside the agent is supported; found ${kubelet.containerRuntimeEndpoint}; leave it empty`,
+    );
+  }
+  if (shorelet.network.plugin !== '') {
+    throw new InvalidInputError(`network.plugin: only Docker's bridge is supported; found ${shorelet.network.plugin}; leave it empty`);
+  }
+  const { streaming } = shorelet;
+  return createDockerService(dockershimSettings(config, instanceId), {
+    clock,
+    logger: log,
+    network: dockerBridgeNetwork,
+    dialer: createNetnsDialer({ helperCommand: [process.execPath, netnsHelper()], clock, log }),
+    createStreamingServer: (runtime) =>
+      createStreamingServer(
+        {
+          runtime,
+          clock,
+          log,
+          address: { host: streaming.address, port: streaming.port },
+          idleTimeoutMs: kubelet.streamingConnectionIdleTimeout,
+          streamCreationTimeoutMs: streaming.creationTimeout,
+        },
+        signal,
+      ),
+  });
+}
+
+/** The helper is an entry of its own beside the bundle, or a source file when the agent runs from source. */
+function netnsHelper(): string {
+  const bundled = path.join(import.meta.dirname, 'netns-helper.mjs');
+  return existsSync(bundled) ? bundled : path.join(import.meta.dirname, '../network/netns-helper.ts');
+}

@@ -1,0 +1,97 @@
+/** The HTTPS server on :10250. */
+import type { Pod } from '../api/types.ts';
+import { AccessReviewer, TokenReviewer } from '../cluster/reviews.ts';
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import type { ObservedPod } from '../pods/types.ts';
+import { readLogs } from '../runtime/logs/read-logs.ts';
+import type { ContainerStatus, RuntimeService } from '../runtime/types.ts';
+import { NodeServer } from '../server/node-server.ts';
+import { proxyUpgrade } from '../streaming/proxy-upgrade.ts';
+import type { ClusterParts } from './cluster-parts.ts';
+import type { PodParts } from './pod-parts.ts';
+import { read, serverTls } from './server-tls.ts';
+import { serverSettings } from './settings.ts';
+
+export interface ServerPartsDeps {
+  readonly config: Config;
+  readonly cluster: ClusterParts;
+  readonly pods: PodParts;
+  readonly runtime: RuntimeService;
+  /** Whether the runtime's streaming server speaks WebSocket version 5. */
+  readonly runtimeSpeaksWebSocket: boolean;
+  /** Names of a certificate that is made here. */
+  readonly addresses: readonly string[];
+  readonly health: () => string | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** @throws InvalidInputError naming a certificate file that cannot be read */
+export async function createServer(deps: ServerPartsDeps): Promise<NodeServer> {
+  const { config, cluster, pods: parts, runtime, clock, log } = deps;
+  const { authentication, authorization, streamingConnectionIdleTimeout } = config.kubelet;
+  const { clientCAFile } = authentication.x509;
+  const clientCa = clientCAFile === '' ? undefined : await read('authentication.x509.clientCAFile', clientCAFile);
+  return new NodeServer(serverSettings(config, clientCa), {
+    clock,
+    log,
+    tls: await serverTls(config, deps.addresses, clock),
+    authenticator: new TokenReviewer({ client: cluster.client, clock, cacheTtlMs: authentication.webhook.cacheTTL }),
+    authorizer: new AccessReviewer({
+      client: cluster.client,
+      clock,
+      authorizedTtlMs: authorization.webhook.cacheAuthorizedTTL,
+      unauthorizedTtlMs: authorization.webhook.cacheUnauthorizedTTL,
+    }),
+    pods: parts.pods,
+    statuses: { status: (uid) => parts.status.get(uid) },
+    runtime,
+    containerLogs: {
+      read: (container, options, signal) =>
+        readLogs({ path: container.logPath, options, ended: whenEnded(parts, container, signal) }, { clock }, signal),
+    },
+    streams: {
+      proxy: (upgrade, url, streams, signal) =>
+        proxyUpgrade(
+          upgrade,
+          url,
+          { runtimeSpeaksWebSocket: deps.runtimeSpeaksWebSocket, streams, idleTimeoutMs: streamingConnectionIdleTimeout, clock, log },
+          signal,
+        ),
+    },
+    sandboxOf: (uid) => parts.pleg.get(uid)?.sandboxes.find(({ state }) => state === 'ready')?.id,
+    runningPods: () => parts.pleg.uids().flatMap((uid) => runningPod(parts.pleg.get(uid))),
+    health: deps.health,
+    configz: () => config.kubelet,
+    pages: [],
+  });
+}
+
+/** Resolves when the container no longer runs, or nobody asks any more. */
+function whenEnded({ pleg }: PodParts, container: ContainerStatus, signal: AbortSignal): Promise<void> {
+  const uid = container.labels['io.kubernetes.pod.uid'] ?? '';
+  const runs = (): boolean => pleg.get(uid)?.containers.find(({ id }) => id === container.id)?.state === 'running';
+  if (container.state !== 'running' || !runs()) return Promise.resolve();
+  return new Promise((resolve) => {
+    const unsubscribe = pleg.onChange((changed) => {
+      if (changed === uid && !runs()) end();
+    });
+    const end = (): void => {
+      unsubscribe();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    signal.addEventListener('abort', end, { once: true });
+  });
+}
+
+/** A pod as far as the runtime knows it; none if nothing of it runs. */
+function runningPod(observed: ObservedPod | undefined): Pod[] {
+  const running = observed?.containers.filter(({ state }) => state === 'running') ?? [];
+  if (observed === undefined || running.length === 0) return [];
+  const { name, namespace, uid } = observed;
+  const containers = running.map(({ metadata, image }) => ({ name: metadata.name, image: image.userSpecifiedImage ?? image.image }));
+  return [{ metadata: { name, namespace, uid }, spec: { containers } }];
+}
