@@ -53,6 +53,9 @@ test('labels that change are followed, other changes of the pod are not', async 
   volumes.podChanged({ ...pod, metadata: { ...pod.metadata, labels: { app: 'db' } } });
   await bench.clock.advance(SETTLED_MS);
   await eventually(() => expect(read(mounted, 'labels', 'labels')).toBe('app="db"'));
+  await volumes.mount({ ...pod, metadata: { ...pod.metadata, labels: { app: 'api' } } }, signal);
+  await bench.clock.advance(SETTLED_MS);
+  await eventually(() => expect(read(mounted, 'labels', 'labels')).toBe('app="api"'));
 });
 
 test('a token is replaced when its time comes, for its pod and no other', async () => {

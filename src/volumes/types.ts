@@ -77,8 +77,8 @@ export interface VolumeManagerDeps {
 export interface VolumeManager {
   /**
    * Puts every volume that a container of the pod uses in place, several at a time. Idempotent: what is in place is left
-   * alone, also what an earlier run of the agent has put there; its content is brought and kept up to date in the background. A failed volume gets a FailedMount event here and does not keep
-   * the others from being set up.
+   * alone, also what an earlier run of the agent has put there; its content is brought and kept up to date in the background. A
+   * failed volume gets a FailedMount event here and does not keep the others from being set up.
    * @throws ReasonedError FailedMount (event recorded), or the image's reason when only an image volume failed
    */
   mount(pod: Pod, signal: AbortSignal): Promise<ReadonlyMap<string, MountedVolume>>;
@@ -101,7 +101,7 @@ export interface VolumeManager {
    * @throws FailedPreconditionError naming the mounts that would not go away
    */
   unmount(podUid: string, signal: AbortSignal): Promise<void>;
-  /** The pod's object has changed: downward API volumes follow. Cheap when no volume depends on it. */
+  /** The pod's object has changed: downward API volumes follow (also when `mount` is given the changed object). Cheap otherwise. */
   podChanged(pod: Pod): void;
   /** UIDs that have a directory under the pods directory and are not in `known`. */
   orphans(known: ReadonlySet<string>, signal: AbortSignal): Promise<readonly string[]>;

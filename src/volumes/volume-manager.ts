@@ -149,10 +149,13 @@ class HostVolumeManager implements VolumeManager {
   }
 
   #record(pod: Pod): PodRecord {
-    const { uid } = pod.metadata;
-    const record = this.#pods.get(uid) ?? { pod, mounted: new Map<string, MountedVolume>(), refreshes: new AbortController() };
-    record.pod = pod;
-    this.#pods.set(uid, record);
+    const known = this.#pods.get(pod.metadata.uid);
+    if (known !== undefined) {
+      this.podChanged(pod);
+      return known;
+    }
+    const record = { pod, mounted: new Map<string, MountedVolume>(), refreshes: new AbortController() };
+    this.#pods.set(pod.metadata.uid, record);
     return record;
   }
 
