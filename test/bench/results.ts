@@ -1,0 +1,39 @@
+import type { ContenderName } from './options.ts';
+import type { Spread } from './statistics.ts';
+
+/** Pods that are created, or deleted, at once. */
+export interface BatchResult {
+  readonly pods: number;
+  /** Until all were Ready: the median of the rounds, in ms. */
+  readonly readyMs: number;
+  /** Until all were gone: the median of the rounds, in ms. */
+  readonly goneMs: number;
+  readonly rounds: readonly { readonly readyMs: number; readonly goneMs: number }[];
+}
+
+/** An agent that has nothing to do. */
+export interface RestResult {
+  readonly pods: number;
+  /** Of one core, the agent and its children. */
+  readonly cpuPercent: number;
+  /** In bytes, the agent and its children. */
+  readonly residentBytes: number;
+  readonly anonymousBytes: number;
+  /** Of one core, the container runtime's daemons without shims: for information. */
+  readonly runtimeCpuPercent: number;
+}
+
+/** All that was measured of one node. */
+export interface ContenderResult {
+  /** From the start of the agent's process to the Ready node. */
+  readonly nodeReadyMs: number;
+  /** One pod after another, in ms; absent when none was asked for. */
+  readonly createMs?: Spread;
+  readonly removeMs?: Spread;
+  readonly batches: readonly BatchResult[];
+  readonly rest: readonly RestResult[];
+  /** Without pods again, after everything else. */
+  readonly restAfterwards: RestResult;
+}
+
+export type Results = Readonly<Partial<Record<ContenderName, ContenderResult>>>;
