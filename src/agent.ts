@@ -3,7 +3,7 @@ import { createClusterParts } from './agent/cluster-parts.ts';
 import { createPodCgroups, readHost } from './agent/host.ts';
 import { createNodeParts } from './agent/node-parts.ts';
 import { feedPods } from './agent/pod-feed.ts';
-import { createPodParts, type PodParts } from './agent/pod-parts.ts';
+import { createPodParts } from './agent/pod-parts.ts';
 import { createRuntime } from './agent/runtime-parts.ts';
 import { createServer } from './agent/server-parts.ts';
 import { directories } from './agent/settings.ts';
@@ -50,7 +50,6 @@ async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSigna
   const service = createRuntime(config, instanceId, clock, log, stopping.signal);
   const { runtime, images } = service;
   const cgroups = createPodCgroups(config, host, runtime, clock, log);
-  let pods: PodParts | undefined;
   const node = createNodeParts({
     config,
     paths,
@@ -59,14 +58,25 @@ async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSigna
     runtime,
     images,
     reports: {
-      notReadyReasons: () => [pods?.pleg.unhealthy()].filter((reason) => reason !== undefined),
+      notReadyReasons: () => [pods.pleg.unhealthy()].filter((reason) => reason !== undefined),
       volumesInUse: () => [],
     },
     podCidrChanged: (podCidr) => run(runtime.updateRuntimeConfig({ podCidr }, stopping.signal)),
     clock,
     log,
   });
-  pods = await createPodParts({ config, paths, cluster, runtime, images, cgroups, node: node.view, clock, log });
+  const pods = await createPodParts({
+    config,
+    paths,
+    cluster,
+    runtime,
+    images,
+    cgroups,
+    node: node.view,
+    nodeUid: () => node.manager.node()?.metadata.uid,
+    clock,
+    log,
+  });
   const server = await createServer({
     config,
     cluster,
@@ -80,6 +90,7 @@ async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSigna
   });
 
   try {
+    pods.dns.checkLimitsForResolvConf();
     await service.start(signal);
     if (config.kubelet.enableServer) await server.listen();
     run(cluster.run(stopping.signal));
@@ -95,7 +106,7 @@ async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSigna
     await pods.workers.stop();
     await pods.mirrors?.stop();
     await pods.status.stop();
-    pods.probes.stop();
+    await pods.probes.stop();
     await pods.volumes.stop();
     stopping.abort();
     await Promise.all(running);

@@ -46,6 +46,7 @@ export interface PodPartsDeps {
   readonly images: ImageService;
   readonly cgroups: PodCgroups;
   readonly node: NodeView;
+  readonly nodeUid: () => string | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -172,7 +173,9 @@ export async function createPodParts(deps: PodPartsDeps): Promise<PodParts> {
     cluster.tokens.forgetPod(uid);
   };
   const { nodeName } = node;
-  const mirrors = cluster.online ? new MirrorPods({ clock, log, writer: podWriter(cluster.client), pods, nodeName }) : undefined;
+  const mirrors = cluster.online
+    ? new MirrorPods({ clock, log, writer: podWriter(cluster.client), pods, nodeName, nodeUid: deps.nodeUid, workers })
+    : undefined;
   return {
     pods,
     pleg,

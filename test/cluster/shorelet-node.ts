@@ -3,7 +3,7 @@ import { createAgent, type AgentProcess } from './agent-process.ts';
 import { kubeletConfiguration } from './kubelet-configuration.ts';
 import type { TestNode } from './node.ts';
 import type { TestBed } from './test-bed.ts';
-import { waitFor } from './wait.ts';
+import { FatalError, waitFor } from './wait.ts';
 
 /** The built program's launcher. */
 export const launcher = join(import.meta.dirname, '../../dist/shorelet');
@@ -61,7 +61,10 @@ export async function createShoreletNode(bed: TestBed, options: ShoreletNodeOpti
       const jsonpath = '-o=jsonpath={.status.conditions[?(@.type=="Ready")].status}';
       await waitFor(
         `node ${name} to be Ready`,
-        async () => (await controlPlane.kubectl(['get', 'node', name, jsonpath])).stdout === 'True' || undefined,
+        async () => {
+          if (!agent.running) throw new FatalError(`the agent has ended: ${await agent.log()}`);
+          return (await controlPlane.kubectl(['get', 'node', name, jsonpath])).stdout === 'True';
+        },
         { timeoutMs, explain: async () => (await agent.log()).split('\n').slice(-20).join('\n') },
       );
     },
