@@ -11,7 +11,7 @@ import type { PodLifecycleListener } from './ports.ts';
 import type { PodExplanation } from './types.ts';
 import { AdmissionDesk } from './workers/admission-desk.ts';
 import { forgiveChangedContainers, overtakes, sameForWorker } from './workers/changes.ts';
-import { recordFailures, recordPlan } from './workers/events.ts';
+import { recordFailures, recordWaits } from './workers/events.ts';
 import { explain } from './workers/explain.ts';
 import { activeDeadlineAt, endOf, isEarlier, type End } from './workers/lifecycle.ts';
 import { noteResult, noteStarts } from './workers/memory.ts';
@@ -214,7 +214,7 @@ export class PodWorkers {
         this.#move(state, 'terminated');
         continue;
       }
-      recordPlan(this.#options.events, state, plan);
+      recordWaits(this.#options.events, state, plan);
       this.#keepWaiting(state, plan);
       this.#reporter.report(state, plan);
       if (idle) {

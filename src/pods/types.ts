@@ -121,7 +121,8 @@ export interface ExecutionContext {
 /**
  * Carries out plans; nothing else starts or stops a container. Never throws for a failed step: failures are in the result.
  * Order: volumes before containers; a new sandbox overlaps with image pulls and container creation; app containers start in
- * list order; stops of several containers run at the same time; removals come after stops.
+ * list order; stops of several containers begin at the same time, a sidecar's signal waiting for its turn; removals come after stops,
+ * starts too.
  */
 export interface PlanExecutor {
   execute(context: ExecutionContext, actions: readonly Action[], signal: AbortSignal): Promise<ExecutionResult>;

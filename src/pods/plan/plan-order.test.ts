@@ -156,24 +156,10 @@ describe('ending', () => {
     expect(later(60_000)).toEqual(['stop web 2', 'stopSandbox s0']);
   });
 
-  test('sidecars stop after all others, the last of the spec first; when the time is over, all at once', () => {
-    const [a, b] = [sidecar('a'), sidecar('b')];
-    const pod = testPod({ initContainers: [a, b], containers: [web] });
-    const now = (running: readonly ContainerSpec[], ms = 0): string[] =>
-      words(
-        plan(
-          pod,
-          observe(
-            [sandbox()],
-            running.map((spec) => instance(spec)),
-          ),
-          { ...ending, now: termination.since + ms },
-        ),
-      ).sort();
-    expect(now([a, b, web])).toEqual(['stop web 30']);
-    expect(now([a, b])).toEqual(['stop b 30']);
-    expect(now([a])).toEqual(['stop a 30', 'stopSandbox s0']);
-    expect(now([a, b, web], 30_000)).toEqual(['stop a 2', 'stop b 2', 'stop web 2', 'stopSandbox s0']);
+  test('sidecars are in the same plan: their hooks begin with those of the others, their signal waits for its turn', () => {
+    const pod = testPod({ initContainers: [sidecar('a')], containers: [web] });
+    const observed = observe([sandbox()], [instance(sidecar('a')), instance(web)]);
+    expect(words(plan(pod, observed, ending)).sort()).toEqual(['stop a 30', 'stop web 30', 'stopSandbox s0']);
   });
 
   test('a sandbox that died by itself is stopped once by this process, for its network', () => {

@@ -1,21 +1,23 @@
-/** Ending a pod: its containers in order, then its sandboxes (kubelet killPodWithSyncResult, kuberuntime_termination_order.go). */
-import { isSidecar, mayRun } from '../pod-view.ts';
+/** Ending a pod: its containers, then its sandboxes, then what is left of it (kubelet killPodWithSyncResult). */
+import { mayRun } from '../pod-view.ts';
 import type { Action, ActionOf, ObservedContainer, Waiting } from '../types.ts';
 import { MINIMUM_GRACE_SECONDS } from './stop.ts';
 import type { PlanInput, Termination } from './types.ts';
 
-/** Steps that bring everything of the pod to a stop; none: all is stopped. */
-export function planTerminating(input: PlanInput, termination: Termination): { readonly actions: Action[]; readonly waiting: Waiting[] } {
-  const running = input.observed?.containers.filter(mayRun) ?? [];
-  const stops = nextStops(input, termination, running);
-  const waiting: Waiting[] = stops.map((stop) => ({
-    container: stop.container,
+/** Steps that bring everything of the pod to a stop; none: all is stopped. In which order its containers get their signal, the executor knows. */
+export function planTerminating(
+  input: PlanInput,
+  { graceSeconds, since, reason }: Termination,
+): { readonly actions: Action[]; readonly waiting: Waiting[] } {
+  const left = graceSeconds - Math.floor((input.now - since) / 1000);
+  const given = Math.max(left, MINIMUM_GRACE_SECONDS);
+  const stops = (input.observed?.containers ?? []).filter(mayRun).map((container) => stopOf(container, given, reason));
+  const waiting: Waiting[] = stops.map(({ container }) => ({
+    container,
     reason: 'Terminating',
-    message: `${stop.container} is given ${stop.graceSeconds} s to end`,
+    message: `${container} is given ${given} s to end`,
   }));
-  // What still runs after these stops (sidecars) keeps its sandbox.
-  if (stops.length < running.length) return { actions: stops, waiting };
-  return { actions: [...stops, ...sandboxStops(input, termination.reason)], waiting };
+  return { actions: [...stops, ...sandboxStops(input, reason)], waiting };
 }
 
 /** Everything of a pod stops and goes at once: only its sandboxes' remains are wanted to make room for a new one. */
@@ -34,20 +36,6 @@ export function planSandboxTeardown(input: PlanInput, reason: string): Action[] 
     actions.push({ kind: 'removeContainer', id, container: metadata.name, reason: why });
   }
   return actions;
-}
-
-/** Sidecars after all others, the last in the spec first; when the time is over, all at once. */
-function nextStops(input: PlanInput, termination: Termination, running: readonly ObservedContainer[]): ActionOf<'stopContainer'>[] {
-  const elapsed = Math.floor((input.now - termination.since) / 1000);
-  const left = termination.graceSeconds - elapsed;
-  const graceSeconds = Math.max(left, MINIMUM_GRACE_SECONDS);
-  const stop = (container: ObservedContainer): ActionOf<'stopContainer'> => stopOf(container, graceSeconds, termination.reason);
-  if (left <= 0) return running.map(stop);
-  const sidecars = (input.pod.spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name);
-  const others = running.filter(({ metadata }) => !sidecars.includes(metadata.name));
-  if (others.length > 0) return others.map(stop);
-  const last = sidecars.findLast((name) => running.some(({ metadata }) => metadata.name === name));
-  return running.filter(({ metadata }) => metadata.name === last).map(stop);
 }
 
 function stopOf(container: ObservedContainer, graceSeconds: number, reason: string): ActionOf<'stopContainer'> {

@@ -7,11 +7,8 @@ import type { EventSink } from '../ports.ts';
 import type { ExecutionResult } from '../types.ts';
 import type { WorkerState } from './worker-state.ts';
 
-/** Before the plan's waits are kept: what is new about them (kubelet kuberuntime_manager.go SyncPod, doBackOff). */
-export function recordPlan(events: EventSink, { pod, waiting: before }: WorkerState, { actions, waiting }: Plan): void {
-  if (actions.some((action) => action.kind === 'createSandbox' && action.attempt > 0)) {
-    events.event(podReference(pod), 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
-  }
+/** Before the plan's waits are kept: what is new about them (kubelet kuberuntime_manager.go doBackOff). */
+export function recordWaits(events: EventSink, { pod, waiting: before }: WorkerState, { waiting }: Plan): void {
   for (const { container, reason, until } of waiting) {
     if (reason !== 'CrashLoopBackOff' || container === undefined) continue;
     if (before.some((known) => known.container === container && known.reason === reason && known.until === until)) continue;
