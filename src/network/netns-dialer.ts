@@ -8,7 +8,9 @@ import { connectLocalhost } from './netns-connect.ts';
 import { NetnsHelper, startNsenter, type StartHelper } from './netns-helper-process.ts';
 
 /** Whose localhost: the host's own, or that of a network namespace named by a process in it or by its file. */
-export type NetnsTarget = { readonly hostNetwork: true } | { readonly pid: number } | { readonly netnsPath: string };
+export type NetnsTarget = { readonly hostNetwork: true } | PodTarget;
+
+type PodTarget = { readonly pid: number } | { readonly netnsPath: string };
 
 /** Opens TCP connections to localhost inside network namespaces. */
 export interface NetnsDialer {
@@ -63,14 +65,9 @@ class HelperDialer implements NetnsDialer {
   dial(target: NetnsTarget, port: number, signal: AbortSignal): Promise<Duplex> {
     const stage = `dialing port ${port} in the pod's network namespace`;
     return withDeadline(this.#settings.clock, stage, DIAL_TIMEOUT_MS, signal, async (dialing) => {
-      if ('hostNetwork' in target) {
-        return connectLocalhost(port, dialing).catch((error: unknown) => {
-          throw new UnavailableError(`nothing answers on port ${port} of the host`, { cause: error });
-        });
-      }
-      const path = namespacePath(target);
-      const helper = this.#helperFor(path, await this.#identify(path));
-      return helper.dial(port, dialing);
+      const socket = 'hostNetwork' in target ? await this.#dialHost(port, dialing) : await this.#dialPod(target, port, dialing);
+      // What the other side does to a connection may never end the process; it shows as its end all the same.
+      return socket.on('error', () => undefined);
     });
   }
 
@@ -80,6 +77,20 @@ class HelperDialer implements NetnsDialer {
 
   close(): void {
     for (const path of [...this.#helpers.keys()]) this.#drop(path);
+  }
+
+  async #dialHost(port: number, signal: AbortSignal): Promise<Duplex> {
+    try {
+      return await connectLocalhost(port, signal);
+    } catch (error) {
+      throw new UnavailableError(`nothing answers on port ${port} of the host`, { cause: error });
+    }
+  }
+
+  async #dialPod(target: PodTarget, port: number, signal: AbortSignal): Promise<Duplex> {
+    const path = namespacePath(target);
+    const helper = this.#helperFor(path, await this.#identify(path));
+    return helper.dial(port, signal);
   }
 
   /** What tells this namespace from one that gets the same name later. */
@@ -132,6 +143,6 @@ class HelperDialer implements NetnsDialer {
   }
 }
 
-function namespacePath(target: { readonly pid: number } | { readonly netnsPath: string }): string {
+function namespacePath(target: PodTarget): string {
   return 'pid' in target ? `/proc/${target.pid}/ns/net` : target.netnsPath;
 }

@@ -33,7 +33,7 @@ const LINGER_MS = 10_000;
 /** How long it may take to read the rest before: its user may look at the output in a pager. */
 const MAX_FLUSH_MS = 4 * 60 * 60 * 1000;
 /** While the transport is not read, a vanished peer shows only when something is written to it. */
-const PROBE_INTERVAL_MS = 15_000;
+const PROBE_INTERVAL_MS = 5_000;
 const MAX_STREAM_ID = 0x7fffffff;
 
 /** Takes a stream that the peer opened, after it was answered. */

@@ -10,7 +10,7 @@ const MAX_HELD_BYTES = 4 * 1024 * 1024;
 /** Longest message that we send, in bytes: a busy channel lets the others in after each. */
 const MAX_MESSAGE_BYTES = 64 * 1024;
 /** While the socket is not read, a vanished client shows only when something is written to it. */
-const PROBE_INTERVAL_MS = 15_000;
+const PROBE_INTERVAL_MS = 5_000;
 /** WebSocket close code of a normal end; client-go takes any other for an error. */
 const CLOSE_NORMAL = 1000;
 const CLOSE_GOING_AWAY = 1001;
