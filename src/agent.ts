@@ -12,8 +12,12 @@ import type { Clock } from './lib/clock.ts';
 import { isAbort } from './lib/errors.ts';
 import type { Logger } from './lib/log.ts';
 import { acquireInstanceLock } from './node/instance-lock.ts';
+import type { NodeManager } from './node/node-manager.ts';
 import { createApiPodFeed } from './pods/sources/api-pods.ts';
 import { instanceIdOf } from './store/instance-id.ts';
+
+/** A runtime that has not answered by then is worth reporting. */
+const FIRST_LOOK_MS = 2_000;
 
 export interface AgentOptions {
   readonly config: Config;
@@ -94,7 +98,7 @@ async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSigna
     await service.start(signal);
     if (config.kubelet.enableServer) await server.listen();
     run(cluster.run(stopping.signal));
-    run(node.manager.run(stopping.signal));
+    run(reportNode(node.manager, pods.pleg.synced, clock, stopping.signal));
     if (cluster.online) run(node.lease.run(stopping.signal));
     run(pods.pleg.run(stopping.signal));
     if (cluster.online) feedPods(cluster.pods, createApiPodFeed(pods.pods, log), stopping.signal);
@@ -113,6 +117,12 @@ async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSigna
     await service.stop();
     cluster.close();
   }
+}
+
+/** The node is first looked at when the runtime has been, so that an agent that comes back does not call it unready in between. */
+async function reportNode(manager: NodeManager, listed: Promise<void>, clock: Clock, signal: AbortSignal): Promise<void> {
+  await Promise.race([listed, clock.sleep(FIRST_LOOK_MS, signal)]);
+  await manager.run(signal);
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

@@ -44,8 +44,8 @@ export function createRuntime(config: Config, instanceId: string, clock: Clock, 
   });
 }
 
-/** The helper is an entry of its own beside the bundle, or a source file when the agent runs from source. */
+/** The helper is an entry of its own beside the bundle's chunks, or a source file when the agent runs from source. */
 function netnsHelper(): string {
-  const bundled = path.join(import.meta.dirname, 'netns-helper.mjs');
+  const bundled = path.join(import.meta.dirname, '../netns-helper.mjs');
   return existsSync(bundled) ? bundled : path.join(import.meta.dirname, '../network/netns-helper.ts');
 }

@@ -82,8 +82,8 @@ export function nodeSuite(cluster: () => Cluster): void {
     });
 
     test('answers /healthz and refuses strangers', async () => {
-      const { stdout } = await cluster().try(['get', '--raw', `/api/v1/nodes/${cluster().node.name}/proxy/healthz`]);
-      expect(stdout).toBe('ok');
+      const healthz = ['get', '--raw', `/api/v1/nodes/${cluster().node.name}/proxy/healthz`];
+      await waitFor('/healthz to be ok', async () => (await cluster().try(healthz)).stdout === 'ok', { timeoutMs: 10_000 });
       const port = `https://${cluster().bed.node.address}:10250`;
       const answer = async (path: string): Promise<number> => {
         const { request } = await import('node:https');
