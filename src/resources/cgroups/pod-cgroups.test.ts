@@ -172,7 +172,7 @@ test('with systemd the pod has a slice, started before its limits are written an
   const directory = 'cpu/my_root.slice/my_root-kubepods.slice/my_root-kubepods-burstable.slice/my_root-kubepods-burstable-pod1_2.slice';
   expect(await read(directory, 'cpu.shares')).toBe('512');
   const starts = commands.filter((args) => args.includes('StartTransientUnit'));
-  expect(starts.map((args) => args[8])).toEqual([
+  expect(starts.map((args) => args[9])).toEqual([
     'my_root-kubepods.slice',
     'my_root-kubepods-burstable.slice',
     'my_root-kubepods-besteffort.slice',

@@ -65,10 +65,11 @@ test('the call has as many properties as it says', async () => {
   const { commands, slices: given } = slices([]);
   await given.ensure('a-b.slice', 'a.slice', { cpuShares: 2 }, signal);
   const [args = []] = commands;
-  expect(args.slice(0, 11)).toEqual([
-    'call',
+  expect(args.slice(0, 12)).toEqual([
     '--system',
     '--quiet',
+    'call',
+    '--',
     'org.freedesktop.systemd1',
     '/org/freedesktop/systemd1',
     'org.freedesktop.systemd1.Manager',
@@ -78,7 +79,7 @@ test('the call has as many properties as it says', async () => {
     'replace',
     '8',
   ]);
-  expect(args.slice(11)).toEqual([
+  expect(args.slice(12)).toEqual([
     'Description',
     's',
     'Kubernetes a-b.slice',
@@ -111,7 +112,7 @@ test('the call has as many properties as it says', async () => {
 test('a slice that runs gets its properties set', async () => {
   const { commands, slices: given } = slices(['Call failed: Unit a.slice already exists.']);
   await given.ensure('a.slice', '-.slice', { pids: 3 }, signal);
-  expect(commands[1]?.slice(6)).toEqual(['SetUnitProperties', 'sba(sv)', 'a.slice', 'true', '1', 'TasksMax', 't', '3']);
+  expect(commands[1]?.slice(7)).toEqual(['SetUnitProperties', 'sba(sv)', 'a.slice', 'true', '1', 'TasksMax', 't', '3']);
 });
 
 test('a slice that systemd does not know is stopped already; another failure is one', async () => {

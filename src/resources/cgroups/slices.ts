@@ -66,7 +66,8 @@ export class Slices {
   }
 
   async #call(args: readonly string[], signal: AbortSignal): Promise<void> {
-    await this.#run('busctl', ['call', '--system', '--quiet', ...MANAGER, ...args], signal);
+    // The root slice's name begins with a dash.
+    await this.#run('busctl', ['--system', '--quiet', 'call', '--', ...MANAGER, ...args], signal);
   }
 }
 
