@@ -11,6 +11,8 @@ interface Waiter {
 
 /** Two hours: longer than any run. */
 const watchSeconds = 7200;
+/** The API server may end a watch at any time; it is taken up again where it ended, but a run in which that happens often is worth nothing. */
+const maxWatches = 10;
 
 /**
  * When pods of a namespace become Ready and when they go, as a watch on the API
@@ -22,6 +24,7 @@ export class PodWatch {
   readonly #waiters = new Map<string, Waiter>();
   /** The last thing heard of each pod, for the message of a wait that fails. */
   readonly #last = new Map<string, string>();
+  #resourceVersion = '';
   #failure: { readonly error: unknown } | undefined;
 
   /** Begins to watch; what happens from now on is seen. */
@@ -29,8 +32,8 @@ export class PodWatch {
     const path = `/api/v1/namespaces/${namespace}/pods`;
     const list = (await client.request('GET', `${path}?limit=1`)) as { metadata: { resourceVersion: string } };
     const watch = new PodWatch();
-    const query = `watch=true&resourceVersion=${list.metadata.resourceVersion}&timeoutSeconds=${watchSeconds.toString()}`;
-    client.watch(`${path}?${query}`, (line) => watch.#see(line), watch.#ended.signal).catch((error: unknown) => watch.#fail(error));
+    watch.#resourceVersion = list.metadata.resourceVersion;
+    watch.#follow(client, path).catch((error: unknown) => watch.#fail(error));
     return watch;
   }
 
@@ -48,6 +51,16 @@ export class PodWatch {
     this.#ended.abort();
   }
 
+  async #follow(client: ApiClient, path: string): Promise<void> {
+    const { signal } = this.#ended;
+    for (let count = 0; count < maxWatches; count++) {
+      const query = `watch=true&resourceVersion=${this.#resourceVersion}&timeoutSeconds=${watchSeconds.toString()}`;
+      await client.watch(`${path}?${query}`, (line) => this.#see(line), signal);
+      if (signal.aborted) return;
+    }
+    throw new Error(`the API server has ended the watch ${maxWatches.toString()} times`);
+  }
+
   #see(line: string): void {
     const at = performance.now();
     const event = JSON.parse(line) as { type: string; object: Pod };
@@ -56,6 +69,7 @@ export class PodWatch {
       return;
     }
     const { metadata, status } = event.object;
+    this.#resourceVersion = metadata.resourceVersion ?? this.#resourceVersion;
     this.#last.set(metadata.name, JSON.stringify(status));
     if (event.type === 'DELETED') this.#note('gone', metadata.name, at);
     else if (status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true)
