@@ -38,7 +38,11 @@ function setUp(): { engine: FakeEngine; view: ContainerView; changes: string[]; 
   return { engine, view, changes, clock };
 }
 
-const event = (containerId: string, action: string): { containerId: string; action: string; timeNano: bigint } => ({ containerId, action, timeNano: 1n });
+const event = (containerId: string, action: string): { containerId: string; action: string; timeNano: bigint } => ({
+  containerId,
+  action,
+  timeNano: 1n,
+});
 
 test('after a resync it holds what the engine lists, with our label only', async () => {
   const { engine, view, changes } = setUp();

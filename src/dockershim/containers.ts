@@ -17,6 +17,7 @@ import type { Connection, EngineLink } from './engine-link.ts';
 import type { ImageCache } from './image-cache.ts';
 import { engineLogFile, linkLog, pointsTo, unlinkLog } from './log-link.ts';
 import { makeMountSources } from './mount-config.ts';
+import { isRefusal } from './engine-errors.ts';
 import { createNamed } from './named-create.ts';
 import { containerName } from './names.ts';
 import { outsideResources, writeOutsideResources, type OutsideResources } from './outside-resources.ts';
@@ -82,7 +83,7 @@ export class Containers {
     } catch (error) {
       this.#outside.delete(id);
       // The engine sends no event for a start that failed, but its container now says why.
-      if (isAnswer(error)) await view.refresh(id).catch(() => undefined);
+      if (isRefusal(error)) await view.refresh(id).catch(() => undefined);
       throw error;
     } finally {
       await linked;
@@ -177,12 +178,6 @@ export class Containers {
     const { inspection } = await this.known(id, signal);
     if (inspection.pid > 0) await writeOutsideResources(inspection.pid, outside);
   }
-}
-
-/** Whether the engine itself refused, rather than not answering. */
-function isAnswer(error: unknown): boolean {
-  const code = errorCode(error);
-  return code !== 'DeadlineExceeded' && code !== 'Unavailable' && code !== undefined;
 }
 
 async function ignoreNotFound(work: Promise<void>): Promise<void> {

@@ -1,6 +1,6 @@
 /** The only file that knows dockerode: Docker Engine's HTTP API as the verbs of engine.ts. */
 import { IncomingMessage } from 'node:http';
-import { Duplex } from 'node:stream';
+import { Duplex, Readable } from 'node:stream';
 import { URL } from 'node:url';
 import Docker from 'dockerode';
 import { withDeadline } from '../lib/abort.ts';
@@ -223,6 +223,15 @@ export function createDockerClient(options: DockerClientOptions): DockerEngine {
         if (signal.aborted) throw signal.reason;
         throw engineError(stage, options.endpoint, error);
       }
+    },
+
+    async importImage(archive, reference, changes, signal) {
+      const stage = `import image ${reference}`;
+      const { fromImage: repo, tag } = pullQuery(reference);
+      await call(stage, signal, async (abortSignal) => {
+        const answer = await docker.importImage(Readable.from([archive]), { repo, tag, changes, abortSignal });
+        await followPull(answer, stage, () => undefined);
+      });
     },
 
     async removeImage(reference, signal) {

@@ -14,7 +14,7 @@ import { probeOomScoreFloor } from './oom-score.ts';
 import { runtimeStatus, versionInfo } from './runtime-status.ts';
 import { SandboxCheckpoints } from './sandbox-checkpoints.ts';
 import type { EngineContext } from './sandbox-config.ts';
-import { SandboxImage } from './sandbox-image.ts';
+import { OWN_SANDBOX_IMAGE, SandboxImage } from './sandbox-image.ts';
 import { Sandboxes } from './sandboxes.ts';
 import type { DockershimSettings } from './settings.ts';
 import { toPodSandboxStatus } from './statuses.ts';
@@ -39,7 +39,7 @@ export function createDockerService(settings: DockershimSettings, dependencies: 
     link,
     cache: imageCache,
     clock,
-    sandboxImage: settings.sandboxImage,
+    pinned: [settings.sandboxImage, OWN_SANDBOX_IMAGE],
     pullProgressDeadlineMs: settings.imagePullProgressDeadlineMs,
   });
   const containers = new Containers({ engine, view, link, images: imageCache, instanceId, contextOf, logger });
@@ -50,10 +50,10 @@ export function createDockerService(settings: DockershimSettings, dependencies: 
     network,
     checkpoints,
     image: new SandboxImage({
+      engine,
       images,
       image: settings.sandboxImage,
       auth: settings.sandboxImageAuth,
-      importFallback: dependencies.importFallbackSandboxImage,
       logger,
     }),
     instanceId,

@@ -37,6 +37,7 @@ const info = z
     DefaultRuntime: z.string().default('runc'),
     Runtimes: z.record(z.string(), z.unknown()).nullish(),
     SecurityOptions: strings,
+    Architecture: z.string().default(''),
   })
   .transform((raw): EngineInfo => ({
     rootDirectory: raw.DockerRootDir,
@@ -46,6 +47,7 @@ const info = z
     defaultRuntime: raw.DefaultRuntime,
     runtimes: Object.keys(raw.Runtimes ?? {}),
     securityOptions: raw.SecurityOptions,
+    architecture: raw.Architecture,
   }));
 
 const summary = z

@@ -47,6 +47,8 @@ export interface DockerEngine {
     onProgress: (message: PullProgress) => void,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Makes an image of a tar archive with a root file system; `changes` are Dockerfile instructions. */
+  importImage(archive: Uint8Array, reference: string, changes: readonly string[], signal: AbortSignal): Promise<void>;
   /** Removes one reference, and the image with its last. Success when it is gone. @throws FailedPreconditionError when it is used */
   removeImage(reference: string, signal: AbortSignal): Promise<void>;
 }
@@ -66,6 +68,8 @@ export interface EngineInfo {
   readonly defaultRuntime: string;
   readonly runtimes: readonly string[];
   readonly securityOptions: readonly string[];
+  /** As `uname -m` says it. */
+  readonly architecture: string;
 }
 
 export interface EngineEvent {

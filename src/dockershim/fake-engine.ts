@@ -18,6 +18,7 @@ const INFO = {
   defaultRuntime: 'runc',
   runtimes: ['runc'],
   securityOptions: [],
+  architecture: 'x86_64',
 };
 
 /** An engine in memory for unit tests: containers change when told, and calls can be held back or made to fail. */
@@ -96,7 +97,15 @@ export class FakeEngine implements DockerEngine {
     // As the engine: the list is made when it is asked for, however long the answer takes.
     const answer = [...this.containers.values()];
     await this.#enter(`list ${label}`, 'list');
-    return answer.map(({ id, name, status, createdAt, labels, imageId, image }) => ({ id, name, status, createdAt, labels, imageId, image }));
+    return answer.map(({ id, name, status, createdAt, labels, imageId, image }) => ({
+      id,
+      name,
+      status,
+      createdAt,
+      labels,
+      imageId,
+      image,
+    }));
   }
 
   async inspectContainer(id: string): Promise<ContainerInspection> {
@@ -158,6 +167,10 @@ export class FakeEngine implements DockerEngine {
       for await (const message of this.pullMessages ?? []) onProgress(message);
     };
     await Promise.race([follow(), aborted]);
+  }
+
+  async importImage(_archive: unknown, reference: string): Promise<void> {
+    await this.#enter(`import ${reference}`, 'import');
   }
 
   async removeImage(reference: string): Promise<void> {

@@ -5,15 +5,15 @@ import type { AuthConfig, FilesystemUsage, Image, ImageService, ImageSpec } from
 import type { DockerEngine, EngineImage, PullProgress, RegistryAuth } from './engine.ts';
 import type { EngineLink } from './engine-link.ts';
 import type { ImageCache } from './image-cache.ts';
-import { checkReference, isImageOf, normalize } from './image-references.ts';
+import { checkReference, isImageOf } from './image-references.ts';
 
 export interface DockerImageServiceOptions {
   readonly engine: DockerEngine;
   readonly link: EngineLink;
   readonly cache: ImageCache;
   readonly clock: Clock;
-  /** Shown as pinned: image garbage collection leaves it alone. */
-  readonly sandboxImage: string;
+  /** References shown as pinned: image garbage collection leaves them alone. */
+  readonly pinned: readonly string[];
   readonly pullProgressDeadlineMs: number;
 }
 
@@ -115,7 +115,7 @@ export class DockerImageService implements ImageService {
   }
 
   #toImage(image: EngineImage): Image {
-    const pinned = image.repoTags.some((tag) => normalize(tag) === normalize(this.#options.sandboxImage));
+    const pinned = this.#options.pinned.some((reference) => isImageOf(reference, image));
     return {
       id: image.id,
       repoTags: image.repoTags,

@@ -6,6 +6,7 @@ import { interpretState, sandboxState } from './container-state.ts';
 import type { ContainerView, ViewEntry } from './container-view.ts';
 import type { DockerEngine } from './engine.ts';
 import type { Connection, EngineLink } from './engine-link.ts';
+import { isRefusal } from './engine-errors.ts';
 import { createNamed } from './named-create.ts';
 import { sandboxName } from './names.ts';
 import { encodeRecord, sandboxRecord, type SandboxRecord } from './records.ts';
@@ -33,6 +34,8 @@ export interface SandboxesOptions {
 /** The pod sandbox verbs of RuntimeService. */
 export class Sandboxes {
   readonly #options: SandboxesOptions;
+  /** Sandboxes whose start failed: should they run after all, they lack their network or their DNS. */
+  readonly #unfinished = new Set<string>();
 
   constructor(options: SandboxesOptions) {
     this.#options = options;
@@ -46,17 +49,14 @@ export class Sandboxes {
 
   async prepare(config: PodSandboxConfig, runtimeHandler: string, signal: AbortSignal): Promise<PreparedSandbox> {
     const { engine, view, link, network, image, checkpoints, instanceId, contextOf } = this.#options;
-    const connection = await link.connected(signal);
+    const context = contextOf(await link.connected(signal));
     const record = sandboxRecord(config, runtimeHandler);
-    const spec = sandboxSpec(config, {
-      image: image.reference,
-      labels: encodeRecord(instanceId, record),
-      runtimeHandler,
-      networkMode: network.mode,
-      context: contextOf(connection),
-    });
+    const labels = encodeRecord(instanceId, record);
     const name = sandboxName(config.metadata);
-    const id = await image.whenPresent(() => createNamed(name, spec, { engine, view, instanceId }, signal));
+    const id = await image.whenPresent((reference) => {
+      const spec = sandboxSpec(config, { image: reference, labels, runtimeHandler, networkMode: network.mode, context });
+      return createNamed(name, spec, { engine, view, instanceId }, signal);
+    }, signal);
     view.noteCreated(id, record);
     // On its way to the disk while the sandbox starts; the network waits for it.
     const checkpointed = checkpoints.put(id, { record });
@@ -92,6 +92,7 @@ export class Sandboxes {
       await engine.removeContainer(id, { force: true }, signal);
       view.noteRemoved(id);
     }
+    this.#unfinished.delete(id);
     await checkpoints.remove(id);
   }
 
@@ -128,11 +129,11 @@ export class Sandboxes {
     const { inspection, record } = entry;
     if (record.kind !== 'sandbox') return undefined;
     const { createdAt } = inspection;
-    const ours = this.#options.network.mode === 'none' && record.namespaceOptions.network !== 'node';
-    if (!ours) return { id, record, state: sandboxState(inspection), createdAt, ips: addresses(record, inspection.ips) };
-    const network = checkpoint?.network;
-    const ready = network !== undefined && sandboxState(inspection) === 'ready';
-    return { id, record, state: ready ? 'ready' : 'notready', createdAt, ips: ready ? network.ips : [] };
+    const running = sandboxState(inspection) === 'ready' && !this.#unfinished.has(id);
+    if (record.namespaceOptions.network === 'node') return { id, record, state: running ? 'ready' : 'notready', createdAt, ips: [] };
+    const ips = this.#options.network.mode === 'engine' ? inspection.ips : checkpoint?.network?.ips;
+    const ready = running && ips !== undefined;
+    return { id, record, state: ready ? 'ready' : 'notready', createdAt, ips: ready ? ips : [] };
   }
 
   /** Completes what a crash may have interrupted: sandboxes that run but still have the engine's resolv.conf. */
@@ -151,7 +152,14 @@ export class Sandboxes {
 
   async #start(id: string, record: SandboxRecord, checkpointed: Promise<void>, signal: AbortSignal): Promise<void> {
     const { engine, view } = this.#options;
-    await view.act(id, 'start', () => engine.startContainer(id, signal));
+    try {
+      await view.act(id, 'start', () => engine.startContainer(id, signal));
+    } catch (error) {
+      this.#unfinished.add(id);
+      // Refused, it does not run. Otherwise it may come up yet, and nobody should wait for it here.
+      if (!isRefusal(error)) void this.#abandon(id);
+      throw error;
+    }
     try {
       const entry = await view.get(id, signal);
       if (entry === undefined) throw new NotFoundError(`pod sandbox ${id} was removed while it started`);
@@ -159,6 +167,7 @@ export class Sandboxes {
       await checkpointed;
       if (record.namespaceOptions.network !== 'node') await this.#setUpNetwork(id, record, entry, signal);
     } catch (error) {
+      this.#unfinished.add(id);
       await this.#abandon(id);
       throw error;
     }
@@ -200,10 +209,6 @@ function networkRequest(sandboxId: string, record: SandboxRecord, pid: number): 
     portMappings: record.portMappings,
     ...(pid > 0 ? { netnsPath: `/proc/${String(pid)}/ns/net` } : {}),
   };
-}
-
-function addresses(record: SandboxRecord, ips: readonly string[]): readonly string[] {
-  return record.namespaceOptions.network === 'node' ? [] : ips;
 }
 
 /** Waits for every one, then throws the first failure: none may go on behind the caller's back. */

@@ -15,11 +15,6 @@ export interface DockershimDependencies {
   readonly dialer: NetnsDialer;
   /** Called once by `start`. Absent: exec, attach and portForward are Unimplemented (execSync works). */
   readonly createStreamingServer?: (runtime: StreamingRuntime) => Promise<StreamingServer>;
-  /**
-   * Called when the sandbox image is neither present nor pullable: makes an image of the agent's own available under `reference` on the
-   * engine. Resolves to false when it cannot.
-   */
-  readonly importFallbackSandboxImage?: (reference: string, signal: AbortSignal) => Promise<boolean>;
   /** For tests: instead of a client for the settings' endpoint. */
   readonly engine?: DockerEngine;
 }
