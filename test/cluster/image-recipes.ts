@@ -126,7 +126,10 @@ async function fillKubeProxy(rootfs: Rootfs, { tools }: RecipeContext, binary: s
     for (const suffix of ['', '-save', '-restore']) await rootfs.link('xtables-nft-multi', `/usr/sbin/${family}${suffix}`);
   }
   const extension = await run(['find', tools.root, '-name', 'libxt_comment.so']);
-  await rootfs.folder(dirname(extension.stdout.trim()), '/usr/lib/xtables');
+  const extensions = dirname(extension.stdout.trim());
+  await rootfs.folder(extensions, '/usr/lib/xtables');
+  // The one extension that needs a library which iptables itself does not.
+  await rootfs.program(join(extensions, 'libxt_statistic.so'), '/usr/lib/xtables/libxt_statistic.so');
   for (const name of ['conntrack', 'ip']) await rootfs.tool(name);
 }
 

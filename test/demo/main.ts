@@ -27,6 +27,7 @@ async function demo(once: boolean): Promise<number> {
   let code = 1;
   try {
     buildIfStale(say);
+    say('starting a control plane and a Docker Engine (the first time their parts are fetched and built, which takes minutes)');
     bed = await startTestBed({ progress: say, images: ['pause', 'busybox', 'nginx', 'kube-proxy'], signal: interrupted.signal });
     await runSite(bed, say, interrupted.signal);
     code = 0;
@@ -55,6 +56,14 @@ async function runSite(bed: TestBed, say: (line: string) => void, signal: AbortS
   await node.agent.start(signal);
   await node.ready();
   say(`node ${node.name} is Ready`);
+  await waitFor(
+    'the default service account',
+    async () => (await controlPlane.kubectl(['get', 'serviceaccount', 'default'], { anyExit: true })).code === 0,
+    {
+      timeoutMs: 30_000,
+      signal,
+    },
+  );
   await controlPlane.apply(kubeProxyManifests(controlPlane.server));
   await controlPlane.apply(await readFile(path.join(root, 'manifests/demo.yaml'), 'utf8'));
   say('waiting for the deployment (3 replicas), a visitor and kube-proxy');
@@ -77,7 +86,7 @@ async function runSite(bed: TestBed, say: (line: string) => void, signal: AbortS
     { timeoutMs: 60_000, signal },
   );
   say(`the page answers: ${page}`);
-  const { stdout: greeting } = await controlPlane.kubectl(['exec', 'deployment/site', '--', 'printenv', 'GREETING']);
+  const { stdout: greeting } = await controlPlane.kubectl(['exec', 'deployment/site', '--', 'sh', '-c', 'echo $GREETING']);
   if (!greeting.includes('hello from a secret'))
     throw new Error(`the secret did not reach the container: GREETING is ${JSON.stringify(greeting)}`);
   say(`its secret is there: ${greeting.trim()}`);
