@@ -18,6 +18,14 @@ const refuse = (what) => `throw new Error(${JSON.stringify(`${what} is not part 
  * narrows each to the package that does so.
  */
 const STUBS = [
+  // Requests to the node have no bodies; the parser brings every character set there is.
+  {
+    importer: /\/express\/lib\//,
+    module: /^body-parser$/,
+    code: `for (const kind of ['json', 'raw', 'text', 'urlencoded']) exports[kind] = () => { ${refuse('A request body parser')} };`,
+  },
+  // Messages are our own, in one language.
+  { importer: /\/zod\/v4\//, module: /\/locales\/index\.js$/, code: 'export {};' },
   {
     importer: /\/docker-modem\//,
     module: /^ssh2$/,
