@@ -20,13 +20,14 @@ export function outsideResources(resources: LinuxContainerResources | undefined)
 }
 
 /**
- * Writes them into the cgroup of a process on this machine. A limit of 0 huge pages that cannot be written is no matter: without the
+ * Writes them into the cgroup of a process on this machine; does nothing when the process has ended. A limit of 0 huge pages that cannot be written is no matter: without the
  * controller there are none to be had.
  *
  * @throws FailedPreconditionError naming the resource that this machine cannot limit
  */
 export async function writeOutsideResources(pid: number, resources: OutsideResources): Promise<void> {
-  const cgroups = parseCgroups(await readFile(`/proc/${String(pid)}/cgroup`, 'utf8'));
+  const cgroups = await cgroupsOf(pid);
+  if (cgroups === undefined) return;
   for (const { pageSize, limit } of resources.hugepageLimits) {
     const v1 = cgroups.get('hugetlb');
     const file =
@@ -49,6 +50,16 @@ export async function writeOutsideResources(pid: number, resources: OutsideResou
     } catch (error) {
       throw new FailedPreconditionError(`unified: cannot write ${name}`, { cause: error });
     }
+  }
+}
+
+/** `undefined` when the process has ended: a command may be over before its container's start is answered. */
+async function cgroupsOf(pid: number): Promise<Map<string, string> | undefined> {
+  try {
+    return parseCgroups(await readFile(`/proc/${String(pid)}/cgroup`, 'utf8'));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) return undefined;
+    throw error;
   }
 }
 
