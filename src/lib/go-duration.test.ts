@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { goDuration } from './go-duration.ts';
+import { goDuration, parseGoDuration } from './go-duration.ts';
 
 test.each([
   [0, '0s'],
@@ -11,4 +11,9 @@ test.each([
   [3_600_000, '1h0m0s'],
 ])('%i ms is %s', (ms, text) => {
   expect(goDuration(ms)).toBe(text);
+  expect(parseGoDuration(text)).toBe(ms);
+});
+
+test.each(['', '10', 's', '-1s', '1d', '10 s'])('%j is no duration', (text) => {
+  expect(parseGoDuration(text)).toBeUndefined();
 });

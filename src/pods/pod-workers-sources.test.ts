@@ -39,6 +39,35 @@ describe('a restart of the agent', () => {
     expect(phase(loop, 'b')).toBe('Running');
   });
 
+  test('goes on with the back-off of a container that crashes', async () => {
+    const loop = newLoop();
+    const waiting = {
+      ...status.containerStatuses[0],
+      name: 'web',
+      image: 'web:1',
+      imageID: '',
+      ready: false,
+      restartCount: 3,
+      state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 1m20s restarting failed container=web pod=p_n(u)' } },
+      lastState: { terminated: { exitCode: 1, startedAt: '2026-01-01T00:00:01Z' } },
+    };
+    loop.runtime.seed('u', observe([sandbox()], [instance(web, { state: 'exited', exitCode: 1, attempt: 3 })]));
+    loop.pods.replace('api', [loop.api.put(testPod({ containers: [web] }, {}, { ...status, containerStatuses: [waiting] }))]);
+    await loop.workers.start(loop.stop.signal);
+    // It ended at second 2: the restart is due 80 seconds later.
+    await loop.clock.advance(81_999);
+    expect(loop.runtime.log).toEqual(['prepareVolumes']);
+    await loop.clock.advance(1);
+    expect(loop.runtime.log).toContain('start web#4');
+  });
+
+  test('leaves the status of a pod that it had refused as it was', async () => {
+    const refused = { phase: 'Failed', reason: 'NodeAffinity', message: 'Pod was rejected' };
+    const loop = await started([testPod({}, {}, refused)]);
+    expect(loop.api.get('u')?.status).toEqual(refused);
+    expect(loop.api.patches).toEqual([]);
+  });
+
   test('ends a pod that was deleted meanwhile', async () => {
     const loop = newLoop();
     loop.runtime.seed('u', running);

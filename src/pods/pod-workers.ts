@@ -3,6 +3,7 @@ import { errorMessage } from '../lib/errors.ts';
 import { KeyedQueue } from '../lib/keyed-queue.ts';
 import type { Pod } from '../api/types.ts';
 import type { PodWorkersOptions } from './options.ts';
+import { crashLoopsOf } from './plan/crash-loop.ts';
 import { planPod } from './plan/plan-pod.ts';
 import type { Plan } from './plan/types.ts';
 import { isStaticPod } from './pod-kinds.ts';
@@ -138,7 +139,11 @@ export class PodWorkers {
   /** Answers the state that is new. */
   #onDesired(uid: string, pod: Pod): WorkerState | undefined {
     const state = this.#states.get(uid);
-    if (state === undefined) return this.#newState(pod, false);
+    if (state === undefined) {
+      const fresh = this.#newState(pod, false);
+      fresh.memory.crashLoop = crashLoopsOf(pod, this.#reporter.previous(fresh));
+      return fresh;
+    }
     if (!state.desired) {
       state.successor = pod;
       return undefined;
@@ -179,16 +184,22 @@ export class PodWorkers {
   }
 
   #adoptOrphans(): void {
-    const { cache, pods, log } = this.#options;
+    const { cache, pods } = this.#options;
     if (!this.#started || !pods.allSourcesSeen) return;
     for (const uid of cache.uids()) {
       if (this.#states.has(uid) || pods.get(uid) !== undefined) continue;
       const observed = cache.get(uid);
       if (observed === undefined) continue;
-      log.info('The runtime has a pod that nobody desires, ending it', { pod: `${observed.namespace}/${observed.name}`, uid });
       this.#newState(orphanPod(observed), true).admission = 'admitted';
       this.#queue.add(uid);
     }
+  }
+
+  /** What was seen of it may be the last trace of a pod that has just been removed. */
+  async #confirmOrphan({ pod: { metadata } }: WorkerState, signal: AbortSignal): Promise<void> {
+    const { cache, log } = this.#options;
+    if ((await cache.refresh(metadata.uid, signal)) === undefined) return;
+    log.info('The runtime has a pod that nobody desires, ending it', { pod: `${metadata.namespace}/${metadata.name}`, uid: metadata.uid });
   }
 
   #newState(pod: Pod, orphan: boolean): WorkerState {
@@ -200,6 +211,7 @@ export class PodWorkers {
   async #work(uid: string, signal: AbortSignal): Promise<void> {
     const state = this.#states.get(uid);
     if (state === undefined || this.#waitsForPredecessor(state)) return;
+    if (state.orphan && state.lifecycle === 'syncing') await this.#confirmOrphan(state, signal);
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       await this.#reporter.readMessages(state, signal);
       signal.throwIfAborted();

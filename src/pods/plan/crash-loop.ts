@@ -1,7 +1,8 @@
 /** Back-off between restarts of a container (kubelet kuberuntime_manager.go doBackOff, client-go util/flowcontrol/backoff.go). */
-import { goDuration } from '../../lib/go-duration.ts';
-import type { AnyContainerSpec, Pod } from '../../api/types.ts';
-import { podText } from '../pod-view.ts';
+import { parseTime } from '../../api/meta.ts';
+import type { AnyContainerSpec, Pod, PodStatus } from '../../api/types.ts';
+import { goDuration, parseGoDuration } from '../../lib/go-duration.ts';
+import { podText, reportedContainer } from '../pod-view.ts';
 import type { ObservedContainer, Waiting } from '../types.ts';
 import type { CrashLoopEntry, PlanSettings } from './types.ts';
 
@@ -46,6 +47,23 @@ export function nextCrashLoop(
   const anew = entry === undefined || entry.key !== key || ranLong(entry, finishedAtMs(exited), settings);
   const delayMs = anew ? settings.crashLoopInitialMs : entry.delayMs * 2;
   return { key, delayMs: Math.min(delayMs, settings.crashLoopMaxMs), startedAt: now };
+}
+
+/**
+ * Entries of containers that wait, as the reported status tells of them: a restart of the agent does not start them all at once.
+ * By container name.
+ */
+export function crashLoopsOf(pod: Pod, status: PodStatus | undefined): Map<string, CrashLoopEntry> {
+  const entries = new Map<string, CrashLoopEntry>();
+  for (const spec of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
+    const reported = reportedContainer(status, spec.name);
+    const { reason, message = '' } = reported?.state?.waiting ?? {};
+    const delayMs = parseGoDuration(/^back-off (\S+) restarting failed container=/.exec(message)?.[1] ?? '');
+    const startedAt = parseTime(reported?.lastState?.terminated?.startedAt);
+    if (reason !== 'CrashLoopBackOff' || delayMs === undefined || startedAt === undefined) continue;
+    entries.set(spec.name, { key: crashLoopKey(spec), delayMs, startedAt });
+  }
+  return entries;
 }
 
 function crashLoopKey(container: AnyContainerSpec): string {

@@ -81,9 +81,12 @@ export class StatusReporter {
       const said = isTerminalPhase(previous?.phase) ? previous : undefined;
       return said ?? rejectedStatus(pod, admission.reason, admission.message, clock.now());
     }
+    const observed = cache.get(pod.metadata.uid);
+    // It had ended before, and nothing is left that could tell more about it.
+    if (observed === undefined && previous !== undefined && isTerminalPhase(previous.phase)) return previous;
     return podStatus({
       pod,
-      observed: cache.get(pod.metadata.uid),
+      observed,
       previous,
       terminal: lifecycle === 'terminated',
       isStatic: isStaticPod(pod),
