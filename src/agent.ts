@@ -101,8 +101,10 @@ async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSigna
     run(reportNode(node.manager, pods.pleg.synced, clock, stopping.signal));
     if (cluster.online) run(node.lease.run(stopping.signal));
     run(pods.pleg.run(stopping.signal));
-    if (cluster.online) feedPods(cluster.pods, createApiPodFeed(pods.pods, log), stopping.signal);
-    run(pods.runStaticSources(stopping.signal));
+    // Pods are judged by what the node has and where it is: none is admitted before that is known, or a restart would reject what runs.
+    const { looked, registered } = node.manager;
+    void looked.then(() => run(pods.runStaticSources(stopping.signal)));
+    if (cluster.online) void registered.then(() => feedPods(cluster.pods, createApiPodFeed(pods.pods, log), stopping.signal));
     run(pods.workers.start(stopping.signal));
     await Promise.race([untilAborted(signal), failed.promise]);
   } finally {

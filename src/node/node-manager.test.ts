@@ -128,6 +128,18 @@ test('an API server that is away is tried again until it answers', async () => {
   await stop();
 });
 
+test('what pods may have is known as soon as the machine was looked at, with the API server away', async () => {
+  const nodes = new FakeNodes();
+  nodes.failures.push(new UnavailableError('refused'));
+  const { clock, manager, stop } = start({ nodes });
+  let looked = false;
+  void manager.looked.then(() => (looked = true));
+  expect([looked, manager.allocatable()]).toEqual([false, {}]);
+  await clock.advance(0);
+  expect([looked, manager.node(), manager.allocatable()['pods']]).toEqual([true, undefined, readyFacts.resources.allocatable['pods']]);
+  await stop();
+});
+
 test('what others put on the node stays, and allocatable follows it', async () => {
   const { clock, nodes, state, manager, stop } = start();
   await clock.advance(0);

@@ -50,6 +50,7 @@ const STARTING_PHASE_MS = 30_000;
  */
 export class NodeManager {
   readonly #deps: NodeManagerDeps;
+  readonly #whenLooked = Promise.withResolvers<void>();
   readonly #whenRegistered = Promise.withResolvers<void>();
   #node: NodeObject | undefined;
   #facts: NodeFacts | undefined;
@@ -105,7 +106,12 @@ export class NodeManager {
     return this.#node;
   }
 
-  /** Resolves when the Node object exists. */
+  /** Resolves when the addresses and what pods may have are known, whether or not there is an API server. */
+  get looked(): Promise<void> {
+    return this.#whenLooked.promise;
+  }
+
+  /** Resolves when the Node object exists; what {@link looked} promises holds then, too. */
   get registered(): Promise<void> {
     return this.#whenRegistered.promise;
   }
@@ -129,6 +135,7 @@ export class NodeManager {
   async #look(signal: AbortSignal): Promise<void> {
     const { settings, facts, clock } = this.#deps;
     this.#facts = await facts.read(signal);
+    this.#whenLooked.resolve();
     this.#ready = this.#facts.notReadyReasons.length === 0;
     this.#node ??= await this.#register(this.#facts, signal);
     const { status, events } = buildNodeStatus(settings, this.#facts, this.#node.status, clock.now());
