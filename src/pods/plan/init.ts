@@ -1,7 +1,7 @@
 /** Init containers in their order, and restartable ones (sidecars) kept running (kubelet computeInitContainerActions). */
 import type { ContainerSpec } from '../../api/types.ts';
 import { activeContainers, definitionChanged, hasActiveAppContainer, isSidecar } from '../pod-view.ts';
-import type { ObservedContainer } from '../types.ts';
+import type { ObservedContainer, Waiting } from '../types.ts';
 import { addStart, type Draft } from './draft.ts';
 import { stopWhileSyncing, type StopCause } from './stop.ts';
 import type { PlanInput } from './types.ts';
@@ -37,6 +37,7 @@ export function planInit(input: PlanInput, draft: Draft): boolean {
     }
     const verdict = isSidecar(init) ? judgeSidecar(input, init, index, container) : judgeInit(init, index, container);
     if (verdict.step !== undefined) steps.push(verdict.step);
+    else if (!verdict.initialized) draft.waiting.push(waitFor(init));
     if (verdict.initialized && index === inits.length - 1) initialized = true;
     else if (verdict.initialized && !laterSeen) steps.push(nextStep(inits, index));
     laterSeen = true;
@@ -44,6 +45,11 @@ export function planInit(input: PlanInput, draft: Draft): boolean {
   if (!laterSeen) steps.push({ index: 0, reason: `${inits[0]?.name ?? ''} is the first init container` });
   addSteps(input, draft, inits, steps);
   return initialized;
+}
+
+function waitFor({ name, startupProbe }: ContainerSpec): Waiting {
+  const what = startupProbe === undefined ? 'to end' : 'to pass its startup probe';
+  return { container: name, reason: 'PodInitializing', message: `init container ${name} runs, the pod waits for it ${what}` };
 }
 
 function nextStep(inits: readonly ContainerSpec[], index: number): InitStep {

@@ -31,6 +31,12 @@ describe('init containers', () => {
     expect(words(plan(pod, observed))).toEqual(expected);
   });
 
+  test('that runs is what the pod waits for', () => {
+    expect(plan(pod, observe([sandbox()], [instance(one)])).waiting).toEqual([
+      { container: 'one', reason: 'PodInitializing', message: 'init container one runs, the pod waits for it to end' },
+    ]);
+  });
+
   test('that fails finishes a pod that never restarts', () => {
     const once = testPod({ restartPolicy: 'Never', initContainers: [one, two], containers: [web] });
     expect(plan(once, observe([sandbox()], [instance(one, { state: 'exited', exitCode: 1 })])).finished).toBe(true);

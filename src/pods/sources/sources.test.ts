@@ -1,4 +1,4 @@
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -98,6 +98,17 @@ describe('pods of a directory', () => {
     await source.read();
     await source.read();
     expect(names()).toEqual(['a-n', 'b-n']);
+    expect(complaints).toHaveLength(1);
+  });
+
+  test('stay as they were while the directory cannot be read', async () => {
+    await write('a.yaml', manifest('a'));
+    await source.read();
+    await rm(directory, { recursive: true });
+    await symlink(directory, directory); // a link to itself cannot be followed
+    await source.read();
+    await source.read();
+    expect(names()).toEqual(['a-n']);
     expect(complaints).toHaveLength(1);
   });
 
