@@ -30,6 +30,7 @@ test('both streams come out whole, however the bytes are cut', async () => {
       const [out, err] = [collector(), collector()];
       const consume = createDemux(out.stream, err.stream);
       const bytes = Buffer.concat(sent.map(({ type, data }) => frame(type, Buffer.from(data))));
+      let pieces = 0;
       for (let at = 0; at < bytes.length;) {
         const size = sizes[pieces++ % sizes.length] ?? 1;
         await consume(bytes.subarray(at, at + size));
