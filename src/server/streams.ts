@@ -34,7 +34,7 @@ export function isStreamPath(path: string): boolean {
 /** Only the protocols that streams speak may be upgraded to; other offers are answered as ordinary requests. */
 export function isStreamUpgrade(request: IncomingMessage): boolean {
   const protocol = request.headers.upgrade?.toLowerCase();
-  return (protocol === 'websocket' || protocol === 'spdy/3.1') && isStreamPath(pathOf(request));
+  return (protocol === 'websocket' || protocol === 'spdy/3.1') && isStreamPath(urlOf(request)?.pathname ?? '');
 }
 
 /**
@@ -42,9 +42,9 @@ export function isStreamUpgrade(request: IncomingMessage): boolean {
  * @throws HttpError 400 for wrong parameters, 404 for what does not exist or does not run
  */
 export async function openStream(request: IncomingMessage, deps: StreamDeps, signal: AbortSignal): Promise<OpenedStream> {
-  const url = new URL(request.url ?? '/', 'https://node');
-  const route = parseRoute(url.pathname);
-  if (route === undefined) throw new HttpError(404, '404 page not found');
+  const url = urlOf(request);
+  const route = url === undefined ? undefined : parseRoute(url.pathname);
+  if (url === undefined || route === undefined) throw new HttpError(404, '404 page not found');
   const pod = findPod(route, deps);
   switch (route.verb) {
     case 'exec':
@@ -135,8 +135,11 @@ function parseStreams(query: URLSearchParams): RemoteCommandStreams {
   return streams;
 }
 
+/** The verb is taken literally, as authorization does: an escaped one is another path to it. */
 function parseRoute(path: string): StreamRoute | undefined {
-  const [, verb, ...rest] = path.split('/').map(decodeURIComponent);
+  const [, verb, ...escaped] = path.split('/');
+  const rest = decoded(escaped);
+  if (rest === undefined) return undefined;
   const [namespace, pod, third, fourth] = rest;
   if (!namespace || !pod) return undefined;
   if ((verb === 'exec' || verb === 'attach') && third) {
@@ -149,6 +152,16 @@ function parseRoute(path: string): StreamRoute | undefined {
   return undefined;
 }
 
-function pathOf(request: IncomingMessage): string {
-  return new URL(request.url ?? '/', 'https://node').pathname;
+/** `undefined` when one is not well-formed: paths come from strangers. */
+function decoded(parts: readonly string[]): string[] | undefined {
+  try {
+    return parts.map(decodeURIComponent);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}
+
+function urlOf(request: IncomingMessage): URL | undefined {
+  return URL.parse(request.url ?? '/', 'https://node') ?? undefined;
 }
