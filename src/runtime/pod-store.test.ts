@@ -62,26 +62,31 @@ test('an answer that was asked for before an event does not undo the event', asy
   expect(store.get('uid-1')).toBeUndefined();
 });
 
-test('an old event does not bring back what a list has shown to be gone', async () => {
-  const { event } = await material();
+test('no event brings back a sandbox that a list has shown to be gone; a new one is welcome unless it is older than the list', async () => {
+  const [old, fresh] = [await material(0), await material(1)];
   const store = new PodStore();
-  store.applyEvent(event(10n, 'running'), 0);
+  store.applyEvent(old.event(10n, 'running'), 0);
   store.applyPod('uid-1', [], 20n, 0);
-  expect(store.applyEvent(event(15n, 'exited'), 0)).toBeUndefined();
+  expect(store.applyEvent(old.event(15n, 'exited'), 0)).toBeUndefined();
+  expect(store.applyEvent(old.event(25n, 'exited'), 0)).toBeUndefined();
+  expect(store.applyEvent(fresh.event(19n, 'running'), 0)).toBeUndefined();
   store.listed(30n);
-  expect(store.applyEvent(event(25n, 'exited'), 0)).toBeUndefined();
+  expect(store.applyEvent(fresh.event(29n, 'running'), 0)).toBeUndefined();
+  expect(store.applyEvent(old.event(35n, 'exited'), 0)).toBeUndefined();
   expect(store.uids()).toEqual([]);
-  expect(store.applyEvent(event(35n, 'running'), 0)).toBe('uid-1');
+  expect(store.applyEvent(fresh.event(31n, 'running'), 0)).toBe('uid-1');
 });
 
-test('an old event does not bring back a sandbox that an event has removed, nor does an answer asked for before', async () => {
+test('nor one that an event has removed, and nor does an answer that was asked for before', async () => {
   const { event, listed, sandbox } = await material();
   const store = new PodStore();
   store.applyEvent(event(10n, 'running'), 0);
   expect(store.applyEvent(event(20n, 'exited', { type: 'deleted', containerId: sandbox.id, containersStatuses: [] }), 0)).toBe('uid-1');
   expect(store.applyEvent(event(15n, 'exited'), 0)).toBeUndefined();
+  expect(store.applyEvent(event(21n, 'exited'), 0)).toBeUndefined();
   expect(store.applyPod('uid-1', [listed('exited')], 15n, 0)).toBe(false);
   expect(store.get('uid-1')).toBeUndefined();
+  expect(store.applyPod('uid-1', [listed('exited')], 25n, 0)).toBe(true);
 });
 
 test('an event that knows nothing of the sandbox any more removes it by the container it names', async () => {
@@ -127,12 +132,13 @@ test('an event about one sandbox leaves the other alone', async () => {
   expect(store.get('uid-1')?.containers.map(({ id }) => id)).toEqual(['container-1']);
 });
 
-test('what is remembered of removed sandboxes does not outlive the next full list', async () => {
-  const { event, listed } = await material();
+test('what is remembered of removed sandboxes is forgotten with the second full list', async () => {
+  const { event } = await material();
   const store = new PodStore();
   store.applyEvent(event(10n, 'running'), 0);
   store.applyPod('uid-1', [], 20n, 0);
-  expect(store.applyPod('uid-1', [listed('running')], 10n, 0)).toBe(false);
-  store.listed(20n);
-  expect(store.applyPod('uid-1', [listed('running')], 30n, 0)).toBe(true);
+  store.listed(21n);
+  expect(store.applyEvent(event(50n, 'running'), 0)).toBeUndefined();
+  store.listed(40n);
+  expect(store.applyEvent(event(50n, 'running'), 0)).toBe('uid-1');
 });

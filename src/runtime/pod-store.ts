@@ -17,10 +17,10 @@ const STATE_ORDER: Readonly<Record<ContainerState, number>> = { unknown: 0, crea
  * INVARIANTS
  * 1. Something that was seen later is never replaced by something that was seen earlier: an answer counts as seen when it was asked for,
  *    an event when it happened.
- * 2. An old event cannot bring back a sandbox that a later list or event said is gone.
+ * 2. No event brings back a sandbox that a list or an event said is gone, whenever it happened: ids are not used again.
  * 3. A container goes created → running → exited and never back.
  * 4. A change is reported exactly when sandboxes or containers of the pod differ from before.
- * 5. What is remembered of removed sandboxes is forgotten with the next full list.
+ * 5. What is remembered of removed sandboxes is forgotten with the second full list after.
  */
 export class PodStore {
   readonly #pods = new Map<string, ReadonlyMap<string, Entry>>();
@@ -53,7 +53,7 @@ export class PodStore {
     if (sandboxId === undefined || uid === undefined || uid === '') return undefined;
     const entries = this.#pods.get(uid) ?? new Map<string, Entry>();
     const known = entries.get(sandboxId);
-    if (event.createdAt < this.#horizon(uid, sandboxId, known)) return undefined;
+    if (this.#removed.has(sandboxId) || event.createdAt < this.#horizon(uid, known)) return undefined;
     const isGone = event.podSandboxStatus === undefined || (event.type === 'deleted' && event.containerId === sandboxId);
     const next = new Map(entries);
     if (isGone) {
@@ -78,6 +78,7 @@ export class PodStore {
     for (const sandbox of sandboxes) {
       const removedAt = this.#removed.get(sandbox.id) ?? 0n;
       if (next.has(sandbox.id) || removedAt > asOf) continue;
+      this.#removed.delete(sandbox.id);
       next.set(sandbox.id, { ...sandbox, containers: neverBack(entries.get(sandbox.id), sandbox.containers), asOf });
     }
     for (const id of entries.keys()) if (!next.has(id)) this.#removed.set(id, asOf);
@@ -87,8 +88,8 @@ export class PodStore {
 
   /** A full list was asked for at `asOf` and has been taken in pod by pod: whatever it did not show did not exist then. */
   listed(asOf: bigint): void {
+    for (const [id, removedAt] of this.#removed) if (removedAt <= this.#listedAt) this.#removed.delete(id);
     this.#listedAt = asOf;
-    for (const [id, removedAt] of this.#removed) if (removedAt <= asOf) this.#removed.delete(id);
   }
 
   /** Whether the states in a list are those that are known of the pod. */
@@ -102,10 +103,11 @@ export class PodStore {
     return knownStates.length === listed.size && knownStates.every((state) => listed.has(state));
   }
 
-  #horizon(uid: string, sandboxId: string, known: Entry | undefined): bigint {
+  /** What happened before this is in what is known already. */
+  #horizon(uid: string, known: Entry | undefined): bigint {
     if (known !== undefined) return known.asOf;
-    const removedAt = [this.#removed.get(sandboxId), this.#removed.get(uid)].map((time) => time ?? 0n);
-    return [this.#listedAt, ...removedAt].reduce((latest, time) => (time > latest ? time : latest));
+    const emptyAt = this.#removed.get(uid) ?? 0n;
+    return emptyAt > this.#listedAt ? emptyAt : this.#listedAt;
   }
 
   #store(uid: string, entries: ReadonlyMap<string, Entry>, nowMs: number): boolean {
