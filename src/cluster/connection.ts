@@ -1,16 +1,41 @@
 /** TLS connections to the API server. */
 import net from 'node:net';
-import tls, { type TLSSocket } from 'node:tls';
+import tls, { type SecureContext, type TLSSocket } from 'node:tls';
 import { UnavailableError } from '../lib/errors.ts';
 import type { TlsMaterial } from './credentials.ts';
 
 /** Finds peers that vanished while the connection is idle, as client-go's dialer. */
 const KEEP_ALIVE_MS = 30_000;
 
+/** What node:tls and node:https need to connect to one server with one set of credentials. */
+export interface TlsClientOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly servername?: string;
+  readonly rejectUnauthorized: boolean;
+  readonly secureContext: SecureContext;
+}
+
+/**
+ * Made once for all connections with the same material: parsing certificates again for each takes time, and memory outside the heap.
+ * @throws UnavailableError when a certificate or key cannot be read, as in the middle of a rotation
+ */
+export function tlsClientOptions(server: URL, material: TlsMaterial): TlsClientOptions {
+  const host = server.hostname.replace(/^\[|\]$/g, '');
+  const servername = material.servername ?? (net.isIP(host) === 0 ? host : undefined);
+  return {
+    host,
+    port: server.port === '' ? 443 : Number(server.port),
+    rejectUnauthorized: material.rejectUnauthorized,
+    secureContext: createContext(material),
+    ...(servername === undefined ? {} : { servername }),
+  };
+}
+
 /** Connects and shakes hands. @throws UnavailableError saying why not (refused, unknown authority, expired, wrong name …) */
-export function dialTls(server: URL, material: TlsMaterial, protocols: readonly string[], signal: AbortSignal): Promise<TLSSocket> {
+export function dialTls(options: TlsClientOptions, protocols: readonly string[], signal: AbortSignal): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket = tls.connect({ ...tlsOptions(server, material), ALPNProtocols: [...protocols] });
+    const socket = tls.connect({ ...options, ALPNProtocols: [...protocols] });
     const settle = (): void => {
       signal.removeEventListener('abort', onAbort);
       socket.off('error', onError);
@@ -23,7 +48,11 @@ export function dialTls(server: URL, material: TlsMaterial, protocols: readonly 
     };
     const onError = (error: Error): void => {
       settle();
-      reject(new UnavailableError(`cannot connect to ${server.host}`, { cause: error }));
+      reject(
+        new UnavailableError(`cannot connect to ${net.isIPv6(options.host) ? `[${options.host}]` : options.host}:${options.port}`, {
+          cause: error,
+        }),
+      );
     };
     signal.addEventListener('abort', onAbort, { once: true });
     socket.once('error', onError);
@@ -36,17 +65,14 @@ export function dialTls(server: URL, material: TlsMaterial, protocols: readonly 
   });
 }
 
-/** Options of a TLS client for this server, for node:tls and node:https. */
-export function tlsOptions(server: URL, material: TlsMaterial): tls.ConnectionOptions & { readonly host: string; readonly port: number } {
-  const host = server.hostname.replace(/^\[|\]$/g, '');
-  const servername = material.servername ?? (net.isIP(host) === 0 ? host : undefined);
-  return {
-    host,
-    port: server.port === '' ? 443 : Number(server.port),
-    rejectUnauthorized: material.rejectUnauthorized,
-    ...(servername === undefined ? {} : { servername }),
-    ...(material.ca === undefined ? {} : { ca: material.ca }),
-    ...(material.cert === undefined ? {} : { cert: material.cert }),
-    ...(material.key === undefined ? {} : { key: material.key }),
-  };
+function createContext({ ca, cert, key }: TlsMaterial): SecureContext {
+  try {
+    return tls.createSecureContext({
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+    });
+  } catch (error) {
+    throw new UnavailableError('the certificates for the API server cannot be read', { cause: error });
+  }
 }

@@ -2,8 +2,8 @@
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { UnavailableError } from '../lib/errors.ts';
-import { tlsOptions } from './connection.ts';
-import type { ClusterAccess } from './credentials.ts';
+import { tlsClientOptions } from './connection.ts';
+import type { ClusterAccess, TlsMaterial } from './credentials.ts';
 import type { Lane, Transport, TransportRequest, TransportResponse } from './transport.ts';
 
 /** Connections at a time; the rest waits for one. */
@@ -40,19 +40,19 @@ export class Http1Client implements Transport {
     const material = await this.#access.tls(signal);
     if (this.#agents?.generation !== material.generation) {
       // The old agents are only dropped: what is under way on them ends by itself.
-      const create = (maxSockets: number): http.Agent => this.#createAgent(maxSockets, tlsOptions(this.#access.server, material));
+      const create = (maxSockets: number): http.Agent => this.#createAgent(maxSockets, material);
       this.#agents = { generation: material.generation, agents: { short: create(MAX_SHORT_SOCKETS), watch: create(MAX_WATCH_SOCKETS) } };
     }
     return this.#agents.agents[lane];
   }
 
-  #createAgent(maxSockets: number, tls: ReturnType<typeof tlsOptions>): http.Agent {
+  #createAgent(maxSockets: number, material: TlsMaterial): http.Agent {
     const { proxy, server } = this.#access;
     const proxyEnv = proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy.href, HTTPS_PROXY: proxy.href } };
     const common = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS, maxSockets, ...proxyEnv };
     if (server.protocol === 'http:') return new http.Agent(common);
-    const { host: _host, port: _port, ...material } = tls;
-    return new https.Agent({ ...common, ...material });
+    const { secureContext, rejectUnauthorized, servername } = tlsClientOptions(server, material);
+    return new https.Agent({ ...common, secureContext, rejectUnauthorized, ...(servername === undefined ? {} : { servername }) });
   }
 
   #head(sent: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {

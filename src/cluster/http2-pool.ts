@@ -1,11 +1,12 @@
 /** HTTP/2 sessions to one server: as many as its limit of concurrent streams needs, each checked with pings. */
-import http2, { type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
+import http2, { type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { abortable, withDeadline } from '../lib/abort.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { ResourceExhaustedError, UnavailableError } from '../lib/errors.ts';
-import { dialTls } from './connection.ts';
+import { dialTls, tlsClientOptions, type TlsClientOptions } from './connection.ts';
 import type { ClusterAccess, TlsMaterial } from './credentials.ts';
+import { Http2Exchange, RefusedStreamError, connectionLost } from './http2-exchange.ts';
 import type { TransportRequest, TransportResponse } from './transport.ts';
 
 export interface Http2PoolOptions {
@@ -20,6 +21,8 @@ export class Http2RefusedError extends Error {}
 /** As client-go's transports (apimachinery pkg/util/net/http.go: ReadIdleTimeout and PingTimeout). */
 const PING_INTERVAL_MS = 30_000;
 const PING_DEADLINE_MS = 15_000;
+/** After a connection has failed, who asks sooner shares that failure: hundreds of watches must not each knock on a closed door. */
+const RECONNECT_INTERVAL_MS = 500;
 /** TCP, TLS and the server's settings. */
 const CONNECT_DEADLINE_MS = 30_000;
 /** How often one request is moved to another session after a session has refused to start it. */
@@ -41,7 +44,7 @@ interface PooledSession {
 /**
  * INVARIANTS
  * - A session never has more streams than the server allows: nothing queues inside Node.
- * - At most one connection is being made at a time; who waits for it shares its failure.
+ * - At most one connection is being made at a time; who waits for it, or asks soon after, shares its failure.
  * - A session that is closed, draining (GOAWAY) or made with other credentials gets no new stream.
  * - A session that does not answer a ping in time is destroyed with everything on it.
  */
@@ -50,6 +53,8 @@ export class Http2Pool {
   readonly #sessions = new Set<PooledSession>();
   readonly #lifetime = new AbortController();
   #connecting: Promise<PooledSession> | undefined;
+  #failure: { readonly error: unknown; readonly at: number; readonly generation: number } | undefined;
+  #tls: { readonly generation: number; readonly options: TlsClientOptions } | undefined;
 
   constructor(options: Http2PoolOptions) {
     this.#options = options;
@@ -91,8 +96,22 @@ export class Http2Pool {
       if (this.#sessions.size >= this.#options.maxSessions) {
         throw new ResourceExhaustedError(`${this.#options.maxSessions} connections to the API server are full`);
       }
-      this.#connecting ??= this.#connect(tls).finally(() => (this.#connecting = undefined));
+      this.#connecting ??= this.#connectOnce(tls).finally(() => (this.#connecting = undefined));
       await abortable(this.#connecting, signal);
+    }
+  }
+
+  async #connectOnce(tls: TlsMaterial): Promise<PooledSession> {
+    const { clock } = this.#options;
+    const failure = this.#failure;
+    if (failure?.generation === tls.generation && clock.monotonic() - failure.at < RECONNECT_INTERVAL_MS) throw failure.error;
+    try {
+      const pooled = await this.#connect(tls);
+      this.#failure = undefined;
+      return pooled;
+    } catch (error) {
+      this.#failure = { error, at: clock.monotonic(), generation: tls.generation };
+      throw error;
     }
   }
 
@@ -110,7 +129,7 @@ export class Http2Pool {
     const { access, clock } = this.#options;
     const signal = this.#lifetime.signal;
     return withDeadline(clock, `connecting to ${access.server.host}`, CONNECT_DEADLINE_MS, signal, async (inner) => {
-      const socket = await dialTls(access.server, tls, ['h2', 'http/1.1'], inner);
+      const socket = await dialTls(this.#tlsOptions(tls), ['h2', 'http/1.1'], inner);
       if (socket.alpnProtocol !== 'h2') {
         socket.destroy();
         throw new Http2RefusedError(`${access.server.host} does not speak HTTP/2`);
@@ -127,6 +146,14 @@ export class Http2Pool {
     });
   }
 
+  #tlsOptions(material: TlsMaterial): TlsClientOptions {
+    const { generation } = material;
+    if (this.#tls?.generation !== generation) {
+      this.#tls = { generation, options: tlsClientOptions(this.#options.access.server, material) };
+    }
+    return this.#tls.options;
+  }
+
   /** Waits for the server's settings: only they say how many streams it allows. */
   #openSession(socket: TLSSocket, signal: AbortSignal): Promise<ClientHttp2Session> {
     return new Promise((resolve, reject) => {
@@ -137,7 +164,7 @@ export class Http2Pool {
       });
       const fail = (error?: Error): void => {
         session.destroy();
-        reject(signal.aborted ? (signal.reason as Error) : lost(this.#options.access.server, error));
+        reject(signal.aborted ? (signal.reason as Error) : connectionLost(this.#options.access.server, error));
       };
       const onAbort = (): void => fail();
       signal.addEventListener('abort', onAbort, { once: true });
@@ -213,76 +240,4 @@ export class Http2Pool {
     if (request.body !== undefined) stream.end(request.body);
     return exchange.response();
   }
-}
-
-/** The session did not begin to work on the request: it is safe to send it again. */
-class RefusedStreamError extends UnavailableError {}
-
-/** One request on a stream, from its headers to the end of the answer. */
-class Http2Exchange {
-  readonly #server: URL;
-  readonly #stream: ClientHttp2Stream;
-  readonly #signal: AbortSignal;
-  readonly #onAbort = (): void => this.#cancel();
-  #error: Error | undefined;
-
-  constructor(server: URL, stream: ClientHttp2Stream, signal: AbortSignal) {
-    this.#server = server;
-    this.#stream = stream;
-    this.#signal = signal;
-    stream.on('error', (error: Error) => (this.#error ??= error));
-    stream.once('close', () => signal.removeEventListener('abort', this.#onAbort));
-    signal.addEventListener('abort', this.#onAbort, { once: true });
-  }
-
-  response(): Promise<TransportResponse> {
-    return new Promise((resolve, reject) => {
-      this.#stream.once('response', (headers) => {
-        resolve({ status: headers[':status'] ?? 0, header: (name) => textHeader(headers, name), body: this.#body() });
-      });
-      this.#stream.once('close', () => reject(this.#failure()));
-    });
-  }
-
-  async *#body(): AsyncGenerator<Buffer> {
-    const chunks: AsyncIterable<Buffer> = this.#stream;
-    try {
-      for await (const chunk of chunks) yield chunk;
-    } catch {
-      throw this.#failure();
-    } finally {
-      if (!this.#stream.readableEnded) this.#cancel();
-    }
-    if (this.#isCut()) throw this.#failure();
-  }
-
-  /** Node ends the body of a connection that broke as if it were complete; only these tell. */
-  #isCut(): boolean {
-    const { aborted, rstCode } = this.#stream;
-    return this.#signal.aborted || aborted || this.#error !== undefined || (rstCode ?? 0) !== http2.constants.NGHTTP2_NO_ERROR;
-  }
-
-  #cancel(): void {
-    if (this.#stream.closed) return;
-    this.#stream.close(http2.constants.NGHTTP2_CANCEL);
-    this.#stream.destroy();
-  }
-
-  #failure(): Error {
-    if (this.#signal.aborted) return this.#signal.reason as Error;
-    if (this.#stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM) {
-      return new RefusedStreamError(`${this.#server.host} refused the request`, { cause: this.#error });
-    }
-    return lost(this.#server, this.#error);
-  }
-}
-
-function textHeader(headers: IncomingHttpHeaders, name: string): string | undefined {
-  const value = headers[name];
-  return Array.isArray(value) ? value.join(', ') : value;
-}
-
-function lost(server: URL, cause: Error | undefined): UnavailableError {
-  if (cause instanceof UnavailableError) return cause;
-  return new UnavailableError(`the connection to ${server.host} was lost`, cause === undefined ? {} : { cause });
 }

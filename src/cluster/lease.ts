@@ -4,7 +4,7 @@ import type { KubeObject, Lease } from '../api/types.ts';
 import { withDeadline } from '../lib/abort.ts';
 import { backoffDelay, type BackoffPolicy } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import { errorMessage, isConflict, isNotFound } from '../lib/errors.ts';
+import { errorMessage, isNotFound } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { ApiHealth } from './api-health.ts';
 import { LEASES, apiVersionOf } from './resources.ts';
@@ -43,6 +43,7 @@ export class NodeLease {
   /** What the server answered last; renewed without reading it again. */
   #latest: (Lease & KubeObject) | undefined;
   #failures = 0;
+  #reported = false;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -70,7 +71,8 @@ export class NodeLease {
       if (!signal.aborted) this.#failed(error);
       return false;
     }
-    if (this.#failures > 1) this.#options.log.info('The node lease is renewed again');
+    if (this.#reported) this.#options.log.info('The node lease is renewed again');
+    this.#reported = false;
     this.#failures = 0;
     return true;
   }
@@ -121,7 +123,8 @@ export class NodeLease {
     this.#latest = undefined;
     this.#failures += 1;
     // The first failure is often only a race or a closed connection; a server that is down is reported by ApiHealth.
-    if (this.#failures !== 2 || this.#options.health.state?.up === false || isConflict(error)) return;
+    if (this.#reported || this.#failures < 2 || this.#options.health.state?.up === false) return;
+    this.#reported = true;
     this.#options.log.warn('The node lease cannot be renewed; retrying', { error: errorMessage(error) });
   }
 }

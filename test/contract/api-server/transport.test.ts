@@ -180,6 +180,36 @@ test('an answer that never comes ends at the deadline, which names the request',
   expect(String(await failure)).toContain('GET /api/v1/namespaces/shop/secrets/a did not finish within 30 s');
 });
 
+test('hundreds of answers at once come in whole, also those that are complete before anybody reads them', async () => {
+  const server = await start(({ url, answer }) => {
+    const name = url.pathname.split('/').pop() ?? '';
+    sendJson(answer, 200, { ...secret(name), data: { text: 'x'.repeat(300) } });
+  });
+  const { client } = connect(server);
+  for (let round = 0; round < 10; round += 1) {
+    const names = Array.from({ length: 400 }, (_, index) => `secret-${index}`);
+    const answers = await Promise.all(names.map((name) => client.get(SECRETS, { namespace: 'shop', name }, never)));
+    expect(answers.map(({ metadata }) => metadata.name)).toEqual(names);
+  }
+});
+
+test('a large answer is read through pauses, and a reader that leaves early frees its stream', async () => {
+  const items = Array.from({ length: 400 }, (_, index) => ({ ...secret(`s-${index}`), data: { text: 'y'.repeat(20_000) } }));
+  const server = await start(({ url, answer }) => {
+    if (!url.searchParams.has('watch')) return sendJson(answer, 200, { metadata: { resourceVersion: '9' }, items });
+    answer.writeHead(200);
+    for (const item of items) writeEvent(answer, 'ADDED', item);
+  });
+  const { client } = connect(server);
+  expect((await client.list(SECRETS, { namespace: 'shop' }, never)).items).toHaveLength(400);
+  let seen = 0;
+  for await (const _event of client.watch(SECRETS, { resourceVersion: '1', timeoutSeconds: 300 }, never)) {
+    seen += 1;
+    if (seen === 3) break;
+  }
+  expect(seen).toBe(3);
+});
+
 test('a body that comes drop by drop is read to its end', async () => {
   const server = await start(async ({ answer }) => {
     answer.writeHead(200);
