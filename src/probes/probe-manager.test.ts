@@ -252,6 +252,17 @@ test('containers that ran before the agent keep what was said of them until a pr
   expect(changes).toEqual(['startup success', 'readiness success']);
 });
 
+test('a container that was reported Ready stays so when the agent restarts within its first seconds', () => {
+  const bench = probeBench();
+  const young = bench.container('a', { startedAt: bench.clock.now() - 3_000 });
+  const probes = createProbeManager(bench.deps);
+  const pod = podWith({ readinessProbe: execProbe() });
+  const status = { name: 'c', containerID: 'docker://a', started: true, ready: true, restartCount: 0, image: 'i', imageID: 'x' };
+  probes.syncPod({ ...pod, status: { containerStatuses: [status] } });
+  bench.observe(young);
+  expect(probes.results.get('readiness', 'a')).toBeUndefined();
+});
+
 test('sidecars are probed, ordinary init containers are not', async () => {
   const bench = probeBench();
   const probes = createProbeManager(bench.deps);

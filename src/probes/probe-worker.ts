@@ -108,12 +108,18 @@ export class ProbeWorker {
     this.#last = undefined;
     this.#inARow = 0;
     this.#onHold = false;
-    this.#isOld = container.state === 'running' && startTime(container) < this.#deps.startedAt - RESTART_GRACE_MS;
+    this.#isOld = container.state === 'running' && this.#ranBefore(container);
     if (!this.#isOld) this.#decide(INITIAL[this.#probe.kind]);
     else if (this.#probe.kind === 'startup' && this.#wasReportedStarted(container.id)) {
       this.#onHold = true;
       this.#decide('success');
     }
+  }
+
+  /** The kubelet knows by the time alone; what was reported of a younger container must not be taken back either. */
+  #ranBefore(container: ObservedContainer): boolean {
+    const age = this.#deps.startedAt - startTime(container);
+    return age > RESTART_GRACE_MS || (age > 0 && this.#wasReportedStarted(container.id));
   }
 
   /** What an earlier run of the agent has told the API server of this very container. */
