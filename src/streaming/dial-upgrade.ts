@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { withDeadline } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import { UnavailableError } from '../lib/errors.ts';
+import { hearLastWords } from './last-words.ts';
 import { PROTOCOL_VERSION_HEADER, SPDY_UPGRADE } from './protocols.ts';
 
 /** A streaming server answers an upgrade at once. */
@@ -66,6 +67,7 @@ function exchange(target: URL, options: RequestOptions, signal: AbortSignal): Pr
     });
     outgoing.once('upgrade', (response, socket, head) => {
       settled();
+      hearLastWords(socket);
       resolve({ switched: true, response, socket, head });
     });
     outgoing.once('response', (response) => {

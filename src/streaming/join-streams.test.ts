@@ -25,11 +25,25 @@ test('one side may end while the other still speaks', async () => {
   expect(joints.every((joint) => joint.destroyed)).toBe(true);
 });
 
-test('when one side breaks the other is broken off', async () => {
-  const { joints, joined } = line();
+test('when one side breaks the other gets what came before, and its end', async () => {
+  const { left, right, joints, joined } = line();
+  left.write('last words');
+  await settle();
   joints[0]?.destroy(new Error('reset'));
+  expect(await text(right)).toBe('last words');
+  right.write('nobody hears this');
+  right.end();
   await joined;
   expect(joints[1]?.destroyed).toBe(true);
+});
+
+test('the side that is not read holds up its source', async () => {
+  const { left, joints } = line();
+  let taken = 0;
+  for (let index = 0; index < 100; index += 1) left.write(Buffer.alloc(64 * 1024), () => (taken += 64 * 1024));
+  for (let turn = 0; turn < 10; turn += 1) await settle();
+  expect(taken).toBeLessThan(1024 * 1024);
+  expect(joints[0]?.isPaused()).toBe(true);
 });
 
 test('an abort breaks off both, also when it came before', async () => {
@@ -45,9 +59,11 @@ test('an abort breaks off both, also when it came before', async () => {
 
 test('a side that was destroyed before does not keep the other', async () => {
   const [, a] = duplexPair();
-  const [b] = duplexPair();
+  const [b, right] = duplexPair();
   a.destroy();
   await settle();
+  right.resume();
+  right.end();
   await joinStreams(a, b, never);
   expect(b.destroyed).toBe(true);
 });

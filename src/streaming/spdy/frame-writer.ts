@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { batchWrites } from '../write-batch.ts';
 import { encodeDataHeader } from './frames.ts';
 
 /** Longest DATA frame that we send, in bytes: a busy stream lets the others in after each. */
@@ -24,11 +25,13 @@ interface Waiting {
  */
 export class FrameWriter {
   readonly #transport: Duplex;
+  readonly #batch: () => void;
   #waiting: Waiting[] = [];
   #closed = false;
 
   constructor(transport: Duplex) {
     this.#transport = transport;
+    this.#batch = batchWrites(transport);
     transport.on('drain', () => this.#flush());
   }
 
@@ -39,7 +42,9 @@ export class FrameWriter {
 
   /** A control frame, ahead of waiting data. */
   control(frame: Buffer): void {
-    if (!this.#closed) this.#transport.write(frame);
+    if (this.#closed) return;
+    this.#batch();
+    this.#transport.write(frame);
   }
 
   data(streamId: number, data: Buffer, fin: boolean, callback: (error?: Error | null) => void): void {
@@ -74,10 +79,9 @@ export class FrameWriter {
       const piece = entry.data.subarray(entry.sent, entry.sent + MAX_DATA_BYTES);
       entry.sent += piece.length;
       const done = entry.sent === entry.data.length;
-      this.#transport.cork();
+      this.#batch();
       this.#transport.write(encodeDataHeader(entry.streamId, piece.length, entry.fin && done));
       if (piece.length > 0) this.#transport.write(piece);
-      this.#transport.uncork();
       if (done) entry.callback();
       else this.#waiting.push(entry);
     }
