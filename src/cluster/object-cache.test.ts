@@ -115,6 +115,18 @@ test('who cannot have the first list in time is told why, and told again when it
   expect(changes).toEqual(['shop/key']);
 });
 
+test('a server that is only slow is waited for longer', async () => {
+  const gate = Promise.withResolvers<FakeAnswer>();
+  const { cache, clock, transport } = setup(() => list());
+  const { handle } = transport;
+  transport.handle = (request) => (request.query.has('watch') ? handle(request) : gate.promise);
+  cache.acquire('shop', 'key');
+  const asked = cache.get('shop', 'key', never);
+  await clock.advance(9000);
+  gate.resolve(list(secret('3')));
+  expect(await asked).toBeDefined();
+});
+
 test('an object that nobody watches is asked for', async () => {
   const { cache, transport } = setup(({ path }) => (path.endsWith('/key') ? { body: secret('3') } : refusal(404, 'NotFound')));
   expect(await cache.get('shop', 'key', never)).toBeDefined();

@@ -18,8 +18,10 @@ export interface ObjectCacheOptions<T> {
 
 /** As the kubelet: these watches are many and change little, so they are made anew seldom (pkg/kubelet/util/manager). */
 const MIN_WATCH_SECONDS = 30 * 60;
-/** How long `get` waits for the first list: one more try after a pod that the authorizer had not seen yet. */
-const FIRST_LIST_DEADLINE_MS = 2000;
+/** How long `get` waits for a first list that fails: for one more try, after a pod that the authorizer had not seen yet. */
+const REFUSED_DEADLINE_MS = 2000;
+/** How long it waits in all when the server is only slow. */
+const FIRST_LIST_DEADLINE_MS = 10_000;
 
 interface Entry<T extends CacheableObject> {
   readonly reflector: Reflector<T>;
@@ -112,13 +114,18 @@ export class ObjectCache<T extends CacheableObject> implements ObjectSource<T> {
 
   async #firstList(entry: Entry<T>, namespace: string, name: string, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options.context;
+    const { reflector } = entry;
     const stage = `reading ${this.#describe(namespace, name)}`;
+    const wait = (limitMs: number): Promise<void> => withDeadline(clock, stage, limitMs, signal, (inner) => reflector.synced(inner));
     try {
-      await withDeadline(clock, stage, FIRST_LIST_DEADLINE_MS, signal, (inner) => entry.reflector.synced(inner));
+      await wait(REFUSED_DEADLINE_MS).catch(async (error: unknown) => {
+        if (signal.aborted || reflector.lastError !== undefined) throw error;
+        await wait(FIRST_LIST_DEADLINE_MS - REFUSED_DEADLINE_MS);
+      });
     } catch (error) {
       entry.missed = true;
       if (signal.aborted) throw error;
-      const cause = entry.reflector.lastError ?? error;
+      const cause = reflector.lastError ?? error;
       throw new UnavailableError(`${this.#describe(namespace, name)} could not be read: ${errorMessage(cause)}`, { cause });
     }
   }

@@ -111,7 +111,7 @@ export interface ObjectStore<T> {
 export interface ObjectSource<T> {
   /**
    * `undefined` when it does not exist. While acquired, answers from the watch after its first list; otherwise asks the server.
-   * @throws UnavailableError, PermissionDeniedError … when the first list does not come within a second
+   * @throws UnavailableError, PermissionDeniedError … when the first list is refused, or does not come in 10 s
    */
   get(namespace: string, name: string, signal: AbortSignal): Promise<T | undefined>;
   /** Called after an acquired object has appeared, changed or gone. */
