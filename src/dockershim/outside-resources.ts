@@ -20,14 +20,23 @@ export function outsideResources(resources: LinuxContainerResources | undefined)
 }
 
 /**
- * Writes them into the cgroup of a process on this machine; does nothing when the process has ended. A limit of 0 huge pages that cannot be written is no matter: without the
- * controller there are none to be had.
+ * Writes them into the cgroup of a process on this machine; does nothing when the process has ended. A limit of 0 huge pages that cannot
+ * be written is no matter: without the controller there are none to be had.
  *
  * @throws FailedPreconditionError naming the resource that this machine cannot limit
  */
 export async function writeOutsideResources(pid: number, resources: OutsideResources): Promise<void> {
   const cgroups = await cgroupsOf(pid);
   if (cgroups === undefined) return;
+  try {
+    await writeInto(cgroups, resources);
+  } catch (error) {
+    // Its cgroup goes with it.
+    if ((await cgroupsOf(pid)) !== undefined) throw error;
+  }
+}
+
+async function writeInto(cgroups: ReadonlyMap<string, string>, resources: OutsideResources): Promise<void> {
   for (const { pageSize, limit } of resources.hugepageLimits) {
     const v1 = cgroups.get('hugetlb');
     const file =

@@ -1,6 +1,7 @@
 import { readFile, readlink, rm, stat } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { errorCode } from '../../../src/lib/errors.ts';
+import { waitFor } from '../../cluster/wait.ts';
 import type { ContractCase } from './bed.ts';
 
 const rejectionCode = (work: Promise<unknown>): Promise<unknown> => work.then(() => 'resolved', errorCode);
@@ -126,7 +127,7 @@ export const containerCases: readonly ContractCase[] = [
       const afterQuick = Date.now();
       await bed.runtime.stopContainer(slow, 1, bed.signal);
       const afterSlow = Date.now();
-      expect(afterQuick - began).toBeLessThan(900);
+      expect(afterQuick - began).toBeLessThan(10_000); // the busiest machine is quicker; without the kill it would never end
       expect(afterSlow - afterQuick).toBeGreaterThanOrEqual(990);
       for (const id of [slow, quick]) expect((await bed.runtime.containerStatus(id, bed.signal)).exitCode).toBe(137);
     },
@@ -213,7 +214,7 @@ export const containerCases: readonly ContractCase[] = [
       const target = await readlink(logPath).catch(() => undefined);
       await rm(logPath);
       await bed.runtime.reopenContainerLog(id, bed.signal);
-      expect(await readFile(logPath, 'utf8')).toContain('tick');
+      await waitFor('the log', async () => (await readFile(logPath, 'utf8')).includes('tick'), { timeoutMs: 20_000 });
       // Where the log is a link to the runtime's own file there is nothing to reopen.
       if (target !== undefined) expect(await rejectionCode(bed.runtime.reopenContainerLog(id, bed.signal))).toBe('FailedPrecondition');
     },

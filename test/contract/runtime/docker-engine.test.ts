@@ -46,7 +46,7 @@ describe('DockerService and its engine', () => {
     ).trim();
     const neighbour = await another({ instanceId: 'neighbour', rootDirectory: path.join(testBed.node.dir, 'neighbour') });
     const heard = listen(neighbour);
-    await waitFor('the subscription', () => heard.messages.length > 0, { timeoutMs: 10_000 });
+    await waitFor('the subscription', () => heard.messages.length > 0, { timeoutMs: 20_000 });
     const sandbox = await bed.sandbox();
     const container = await bed.start(sandbox, 'sleep 600');
 
@@ -106,7 +106,7 @@ describe('DockerService and its engine', () => {
     ] as const;
     const sandbox = await bed.sandbox({ portMappings });
     await bed.start(sandbox, 'while :; do echo answer | nc -l -p 8080; done');
-    const answer = await waitFor('an answer', () => ask(testBed.node.address, 18080), { timeoutMs: 10_000 });
+    const answer = await waitFor('an answer', () => ask(testBed.node.address, 18080), { timeoutMs: 20_000 });
     expect(answer).toBe('answer\n');
   });
 
@@ -123,13 +123,13 @@ describe('DockerService and its engine', () => {
     const sandbox = await bed.sandbox();
     const lasting = await bed.start(sandbox, 'sleep 600', { metadata: { name: 'lasting', attempt: 0 } });
     const heard = listen(service);
-    await waitFor('the subscription', () => heard.messages.length > 0, { timeoutMs: 10_000 });
+    await waitFor('the subscription', () => heard.messages.length > 0, { timeoutMs: 20_000 });
     await testBed.engine.kill();
-    await waitFor('the loss to show', async () => !(await runtimeReady()), { timeoutMs: 5_000 });
+    await waitFor('the loss to show', async () => !(await runtimeReady()), { timeoutMs: 20_000 });
     expect(await bed.runtime.containerStatus(lasting, signal).then(() => 'answered', errorCode)).toBe('Unavailable');
     await testBed.engine.start();
     await waitFor('the engine to be ready', runtimeReady, { timeoutMs: 20_000 });
-    await waitFor('a resync', () => heard.messages.at(-1)?.kind === 'resync' && heard.messages.length > 1, { timeoutMs: 10_000 });
+    await waitFor('a resync', () => heard.messages.at(-1)?.kind === 'resync' && heard.messages.length > 1, { timeoutMs: 20_000 });
     // Without live-restore a new dockerd ends what it finds.
     expect((await bed.runtime.containerStatus(lasting, signal)).state).toBe('exited');
     expect((await bed.runtime.podSandboxStatus(sandbox.id, signal)).state).toBe('notready');
@@ -145,7 +145,7 @@ describe('DockerService and its engine', () => {
     expect(conditions[0]).toMatchObject({ type: 'RuntimeReady', status: false, reason: 'DockerDaemonNotReady' });
     expect(conditions[0]?.message).toContain(testBed.engine.socketPath);
     await testBed.engine.start();
-    const version = await waitFor('the version', () => early.runtime.version(signal), { timeoutMs: 10_000 });
+    const version = await waitFor('the version', () => early.runtime.version(signal), { timeoutMs: 20_000 });
     expect(version.runtimeName).toBe('docker');
   });
 
@@ -176,7 +176,7 @@ describe('DockerService and its engine', () => {
         const answer = await bed.runtime.podSandboxStatus(sandbox.id, signal);
         return answer.state === 'notready' ? answer : undefined;
       },
-      { timeoutMs: 5_000 },
+      { timeoutMs: 20_000 },
     );
     expect(status.metadata).toEqual(sandbox.config.metadata);
     expect((await bed.runtime.listPodSandbox({ id: sandbox.id }, signal)).map((one) => one.state)).toEqual(['notready']);
@@ -193,7 +193,7 @@ describe('DockerService and its engine', () => {
     await service.stop();
     service = await startDockershim(settingsOn(testBed));
     await bed.runtime.podSandboxStatus(sandbox.id, signal);
-    await waitFor('the file to be right', async () => (await readFile(file, 'utf8')) === 'nameserver 192.0.2.1\n', { timeoutMs: 5_000 });
+    await waitFor('the file to be right', async () => (await readFile(file, 'utf8')) === 'nameserver 192.0.2.1\n', { timeoutMs: 20_000 });
   });
 
   test('a container that ends behind the back of the service is told of', async () => {
@@ -203,7 +203,7 @@ describe('DockerService and its engine', () => {
     expect(await bed.reaches(id, 'exited')).toMatchObject({ exitCode: 137 });
     await testBed.engine.docker(['rm', id]);
     await waitFor('its removal', () => heard.messages.some((message) => message.kind === 'event' && message.event.type === 'deleted'), {
-      timeoutMs: 5_000,
+      timeoutMs: 20_000,
     });
     expect(await bed.runtime.containerStatus(id, signal).then(() => 'found', errorCode)).toBe('NotFound');
     heard.stop();

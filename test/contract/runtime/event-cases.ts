@@ -8,7 +8,7 @@ export const eventCases: readonly ContractCase[] = [
     title: 'a listener is first told to list everything',
     run: async (bed) => {
       const listener = listen(bed);
-      await waitFor('the first message', () => listener.messages.length > 0, { timeoutMs: 10_000 });
+      await waitFor('the first message', () => listener.messages.length > 0, { timeoutMs: 20_000 });
       expect(listener.messages[0]).toEqual({ kind: 'resync' });
       listener.stop();
     },
@@ -17,14 +17,14 @@ export const eventCases: readonly ContractCase[] = [
     title: 'every step of a container is told once, with the states of all of the pod',
     run: async (bed) => {
       const listener = listen(bed);
-      await waitFor('the subscription', () => listener.messages.length > 0, { timeoutMs: 10_000 });
+      await waitFor('the subscription', () => listener.messages.length > 0, { timeoutMs: 20_000 });
       const sandbox = await bed.sandbox();
       const id = await bed.start(sandbox, 'sleep 0.3; exit 2');
       await bed.reaches(id, 'exited');
       await bed.runtime.stopPodSandbox(sandbox.id, bed.signal);
       await bed.runtime.removeContainer(id, bed.signal);
       await bed.runtime.removePodSandbox(sandbox.id, bed.signal);
-      await waitFor('the last event', () => listener.of(sandbox.id).at(-1)?.type === 'deleted', { timeoutMs: 10_000 });
+      await waitFor('the last event', () => listener.of(sandbox.id).at(-1)?.type === 'deleted', { timeoutMs: 20_000 });
       expect(listener.of(id).map((event) => event.type)).toEqual(['created', 'started', 'stopped', 'deleted']);
       expect(listener.of(sandbox.id).map((event) => event.type)).toEqual(['created', 'started', 'stopped', 'deleted']);
       const stopped = listener.of(id).find((event) => event.type === 'stopped');
@@ -38,10 +38,10 @@ export const eventCases: readonly ContractCase[] = [
     title: 'a start that failed is told as the end of the container',
     run: async (bed) => {
       const listener = listen(bed);
-      await waitFor('the subscription', () => listener.messages.length > 0, { timeoutMs: 10_000 });
+      await waitFor('the subscription', () => listener.messages.length > 0, { timeoutMs: 20_000 });
       const id = await bed.create(await bed.sandbox(), '', { command: ['/nope'] });
       await bed.runtime.startContainer(id, bed.signal).catch(() => undefined);
-      await waitFor('the event', () => listener.of(id).at(-1)?.type === 'stopped', { timeoutMs: 5_000 });
+      await waitFor('the event', () => listener.of(id).at(-1)?.type === 'stopped', { timeoutMs: 20_000 });
       listener.stop();
     },
   },
@@ -49,14 +49,14 @@ export const eventCases: readonly ContractCase[] = [
     title: 'two listeners both hear everything, and one that leaves disturbs nobody',
     run: async (bed) => {
       const [one, two] = [listen(bed), listen(bed)];
-      await waitFor('both', () => one.messages.length > 0 && two.messages.length > 0, { timeoutMs: 10_000 });
+      await waitFor('both', () => one.messages.length > 0 && two.messages.length > 0, { timeoutMs: 20_000 });
       const sandbox = await bed.sandbox();
       await waitFor('the start', () => [one, two].every((each) => each.of(sandbox.id).some((event) => event.type === 'started')), {
-        timeoutMs: 10_000,
+        timeoutMs: 20_000,
       });
       one.stop();
       await bed.runtime.stopPodSandbox(sandbox.id, bed.signal);
-      await waitFor('the end', () => two.of(sandbox.id).at(-1)?.type === 'stopped', { timeoutMs: 10_000 });
+      await waitFor('the end', () => two.of(sandbox.id).at(-1)?.type === 'stopped', { timeoutMs: 20_000 });
       two.stop();
     },
   },

@@ -118,7 +118,7 @@ test('a sandbox that comes up although its start was given up is not ready, and 
   muted = undefined;
   expect((await service.runtime.podSandboxStatus(prepared.id, signal)).state).toBe('notready');
   const running = (): Promise<string> => testBed.engine.docker(['inspect', '--format', '{{.State.Running}}', prepared.id]);
-  await waitFor('its end', async () => (await running()) === 'false\n', { timeoutMs: 5_000 });
+  await waitFor('its end', async () => (await running()) === 'false\n', { timeoutMs: 20_000 });
   await service.runtime.removePodSandbox(prepared.id, signal);
 });
 
