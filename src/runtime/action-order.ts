@@ -23,8 +23,7 @@ export function precedence(earlier: Action, later: Action): Precedence {
       // Taking the sandbox down kills what did not stop by itself.
       return earlier.kind === 'stopContainer' ? 'after' : undefined;
     case 'removeContainer':
-      if (earlier.kind === 'stopContainer') return earlier.id === later.id ? 'needs' : undefined;
-      return earlier.kind === 'stopSandbox' ? 'after' : undefined;
+      return earlier.kind === 'stopContainer' && earlier.id === later.id ? 'needs' : undefined;
     case 'removeSandbox':
       if (earlier.kind === 'stopSandbox') return earlier.id === later.id ? 'needs' : undefined;
       return earlier.kind === 'removeContainer' ? 'needs' : undefined;
