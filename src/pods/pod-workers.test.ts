@@ -222,8 +222,12 @@ describe('failures', () => {
     loop.apply(testPod());
     await loop.clock.advance(5000);
     expect(loop.runtime.log).toEqual(['prepareVolumes', 'sandbox 0', 'start web#0']);
+    expect(loop.workers.explain('u')?.executing).toEqual([]);
+    expect(loop.runtime.refreshes).toBeGreaterThan(1);
+    const before = loop.runtime.refreshes;
     loop.runtime.refreshFails = false;
-    await loop.clock.advance(5000);
+    await loop.clock.advance(10_000);
+    expect(loop.runtime.refreshes).toBe(before + 1);
     expect(phase(loop)).toBe('Running');
   });
 });

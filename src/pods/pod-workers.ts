@@ -195,13 +195,6 @@ export class PodWorkers {
     }
   }
 
-  /** What was seen of it may be the last trace of a pod that has just been removed. */
-  async #confirmOrphan({ pod: { metadata } }: WorkerState, signal: AbortSignal): Promise<void> {
-    const { cache, log } = this.#options;
-    if ((await cache.refresh(metadata.uid, signal)) === undefined) return;
-    log.info('The runtime has a pod that nobody desires, ending it', { pod: `${metadata.namespace}/${metadata.name}`, uid: metadata.uid });
-  }
-
   #newState(pod: Pod, orphan: boolean): WorkerState {
     const state = newWorkerState(pod, orphan);
     this.#states.set(pod.metadata.uid, state);
@@ -211,8 +204,8 @@ export class PodWorkers {
   async #work(uid: string, signal: AbortSignal): Promise<void> {
     const state = this.#states.get(uid);
     if (state === undefined || this.#waitsForPredecessor(state)) return;
-    if (state.orphan && state.lifecycle === 'syncing') await this.#confirmOrphan(state, signal);
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      if (state.outdated) await this.#look(state, signal);
       await this.#reporter.readMessages(state, signal);
       signal.throwIfAborted();
       this.#checkEnd(state);
@@ -236,6 +229,17 @@ export class PodWorkers {
       await this.#execute(state, plan, signal);
     }
     throw new Error(`the pod did not come to rest in ${MAX_ROUNDS} rounds`);
+  }
+
+  /** Rejects when the runtime cannot be asked: then nothing is planned. */
+  async #look(state: WorkerState, signal: AbortSignal): Promise<void> {
+    const { cache, log } = this.#options;
+    const { uid, namespace, name } = state.pod.metadata;
+    const observed = await cache.refresh(uid, signal);
+    state.outdated = false;
+    if (state.orphan && state.lifecycle === 'syncing' && observed !== undefined) {
+      log.info('The runtime has a pod that nobody desires, ending it', { pod: `${namespace}/${name}`, uid });
+    }
   }
 
   #plan(state: WorkerState): Plan {
@@ -300,6 +304,7 @@ export class PodWorkers {
     if (state.lifecycle === 'syncing' && !memory.volumesPrepared) for (const listener of this.#listeners) listener(pod, 'syncing');
     noteStarts(memory, pod, observed, plan.actions, settings, clock.now());
     state.execution = { actions: plan.actions, since: clock.now(), interrupt };
+    state.outdated = true;
     try {
       const result = await executor.execute({ pod, observed }, plan.actions, AbortSignal.any([signal, interrupt.signal]));
       signal.throwIfAborted();
@@ -311,7 +316,6 @@ export class PodWorkers {
     } finally {
       state.execution = undefined;
     }
-    await cache.refresh(uid, signal);
   }
 
   #keepWaiting(state: WorkerState, plan: Plan): void {

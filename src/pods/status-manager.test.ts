@@ -105,6 +105,21 @@ test('an old version of the pod that the watch brings late changes nothing', asy
   expect(api.patches).toHaveLength(1);
 });
 
+test('the answer to a patch does not hide what the watch has brought since', async () => {
+  const pod = apply(testPod());
+  const patch = api.patchPodStatus.bind(api);
+  let overwritten = false;
+  api.patchPodStatus = async (...args) => {
+    const answer = await patch(...args);
+    if (!overwritten) apply({ ...answer, status: { phase: 'Pending' } });
+    overwritten = true;
+    return answer;
+  };
+  status.set(pod, running, unfinished);
+  await settle();
+  expect(api.get('u')?.status?.phase).toBe('Running');
+});
+
 test('a pod is deleted only when it is finished and somebody asked for it, after its last status', async () => {
   const pod = apply(testPod());
   status.set(pod, { phase: 'Succeeded' }, { finished: true });

@@ -32,14 +32,16 @@ export interface Script {
 }
 
 /**
- * Everything it did is in `log`, in the order in which it was done: `start web#0`, `stop web`, `cleanUp` … With `stepwise` the
- * observation is only what the last refresh saw, else it is always current and changes are told.
+ * Everything it did is in `log`, in the order in which it was done: `start web#0`, `stop web 30`, `cleanUp` … The observation is
+ * always current and changes are told.
  */
 export class FakeRuntime implements PodCache, PlanExecutor {
   readonly log: string[] = [];
   readonly script: Script;
   readonly synced: Promise<void>;
   refreshFails = false;
+  /** How often it was asked for a refresh. */
+  refreshes = 0;
   readonly #clock: FakeClock;
   readonly #pods = new Map<string, PodRecord>();
   readonly #listeners = new Set<(uid: string) => void>();
@@ -63,6 +65,7 @@ export class FakeRuntime implements PodCache, PlanExecutor {
 
   async refresh(uid: string, signal: AbortSignal): Promise<ObservedPod | undefined> {
     signal.throwIfAborted();
+    this.refreshes += 1;
     if (this.refreshFails) throw new Error('the engine does not answer');
     return this.get(uid);
   }

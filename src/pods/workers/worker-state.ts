@@ -36,6 +36,8 @@ export interface WorkerState {
   admission: 'pending' | 'admitted' | Rejection;
   readonly memory: WorkerMemory;
   execution: Execution | undefined;
+  /** What is known of it is older than what was last done to it. */
+  outdated: boolean;
   waiting: readonly (Waiting & { readonly since: number })[];
   wakeAt: number | undefined;
   /** By container id. */
@@ -63,6 +65,8 @@ export function newWorkerState(pod: Pod, orphan: boolean): WorkerState {
       cleanedUp: false,
     },
     execution: undefined,
+    // What was seen of an orphan may be the last trace of a pod that has just been removed.
+    outdated: orphan,
     waiting: [],
     wakeAt: undefined,
     messages: new Map(),
