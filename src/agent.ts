@@ -1,5 +1,6 @@
 /** The composition root: builds every part from one Config, and starts and stops them in order. Nothing else builds parts. */
 import { createClusterParts } from './agent/cluster-parts.ts';
+import { clusterAccess, createIdentity } from './agent/identity.ts';
 import { createPodCgroups, readHost } from './agent/host.ts';
 import { createNodeParts } from './agent/node-parts.ts';
 import { feedPods } from './agent/pod-feed.ts';
@@ -14,6 +15,7 @@ import type { Logger } from './lib/log.ts';
 import { acquireInstanceLock } from './node/instance-lock.ts';
 import type { NodeManager } from './node/node-manager.ts';
 import { createApiPodFeed } from './pods/sources/api-pods.ts';
+import { serveHealthz } from './server/healthz-server.ts';
 import { instanceIdOf } from './store/instance-id.ts';
 
 /** A runtime that has not answered by then is worth reporting. */
@@ -41,8 +43,9 @@ async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSigna
   const paths = directories(config);
   await using _lock = await acquireInstanceLock(paths.root, signal);
   const instanceId = await instanceIdOf(paths.root);
-  const host = await readHost(paths, log);
-  const cluster = await createClusterParts(config, clock, log);
+  const host = await readHost(config, paths, log);
+  const access = await clusterAccess(config, clock, log, signal);
+  const cluster = createClusterParts(config, access, clock, log);
 
   const running: Promise<void>[] = [];
   const failed = Promise.withResolvers<never>();
@@ -81,23 +84,28 @@ async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSigna
     clock,
     log,
   });
+  const identity = await createIdentity(config, cluster, access, () => servingAddresses(config, node.manager), clock);
   const server = await createServer({
     config,
     cluster,
     pods,
     runtime,
     runtimeSpeaksWebSocket: true,
-    addresses: config.shorelet.nodeIP,
+    identity,
     health: () => pods.pleg.unhealthy(),
     clock,
     log,
   });
 
+  let closeHealthz = (): Promise<void> => Promise.resolve();
   try {
     pods.dns.checkLimitsForResolvConf();
     await service.start(signal);
     if (config.kubelet.enableServer) await server.listen();
+    const { healthzBindAddress, healthzPort } = config.kubelet;
+    closeHealthz = await serveHealthz({ address: healthzBindAddress, port: healthzPort }, () => pods.pleg.unhealthy(), log);
     run(cluster.run(stopping.signal));
+    run(identity.run(stopping.signal));
     run(reportNode(node.manager, pods.pleg.synced, clock, stopping.signal));
     if (cluster.online) run(node.lease.run(stopping.signal));
     run(pods.pleg.run(stopping.signal));
@@ -108,6 +116,7 @@ async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSigna
     run(pods.workers.start(stopping.signal));
     await Promise.race([untilAborted(signal), failed.promise]);
   } finally {
+    await closeHealthz();
     await server.close();
     await pods.workers.stop();
     await pods.mirrors?.stop();
@@ -116,8 +125,9 @@ async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSigna
     await pods.volumes.stop();
     stopping.abort();
     await Promise.all(running);
+    await cgroups.removeIfEmpty(new AbortController().signal);
     await service.stop();
-    cluster.close();
+    cluster.connection.close();
   }
 }
 
@@ -125,6 +135,12 @@ async function runAgent({ config, log, clock }: AgentOptions, signal: AbortSigna
 async function reportNode(manager: NodeManager, listed: Promise<void>, clock: Clock, signal: AbortSignal): Promise<void> {
   await Promise.race([listed, clock.sleep(FIRST_LOOK_MS, signal)]);
   await manager.run(signal);
+}
+
+/** What the HTTPS server is called by: the addresses of the node, or what is configured until they are known. */
+function servingAddresses({ shorelet }: Config, manager: NodeManager): readonly string[] {
+  const known = manager.hostIPs();
+  return known.length > 0 ? known : shorelet.nodeIP;
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

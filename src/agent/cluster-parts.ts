@@ -2,12 +2,13 @@
 import type { ConfigMap, KubeObject, NodeObject, Pod, Secret, Service } from '../api/types.ts';
 import { fieldSelector } from '../api/selectors.ts';
 import { ApiHealth } from '../cluster/api-health.ts';
-import { loadClusterAccess } from '../cluster/credentials.ts';
+import { connectToCluster, type ClusterConnection } from '../cluster/connect.ts';
+import type { ClusterAccess } from '../cluster/credentials.ts';
 import { ApiEventRecorder } from '../cluster/event-recorder.ts';
-import { createTransport } from '../cluster/negotiated-transport.ts';
 import { ObjectCache } from '../cluster/object-cache.ts';
 import { PodObjects } from '../cluster/pod-objects.ts';
-import { Reflector, type ReflectorContext } from '../cluster/reflector.ts';
+import { Reflector } from '../cluster/reflector.ts';
+import type { RateLimit } from '../cluster/rate-limiter.ts';
 import { CONFIG_MAPS, NODES, PODS, SECRETS, SERVICES } from '../cluster/resources.ts';
 import { RestClient } from '../cluster/rest-client.ts';
 import { TokenManager } from '../cluster/token-manager.ts';
@@ -20,8 +21,7 @@ import { offlineTransport } from './offline.ts';
 export interface ClusterParts {
   /** False: no API server is configured, and only static pods run. */
   readonly online: boolean;
-  readonly client: RestClient;
-  readonly health: ApiHealth;
+  readonly connection: ClusterConnection;
   readonly recorder: ApiEventRecorder;
   readonly tokens: TokenManager;
   readonly secrets: ObjectCache<Secret & KubeObject>;
@@ -32,39 +32,22 @@ export interface ClusterParts {
   readonly services: Reflector<Service & KubeObject>;
   /** Follows the API server until aborted. */
   run(signal: AbortSignal): Promise<void>;
-  /** Ends every connection. */
-  close(): void;
 }
 
-export async function createClusterParts(config: Config, clock: Clock, log: Logger): Promise<ClusterParts> {
-  const { kubelet, shorelet, derived } = config;
-  const online = shorelet.kubeconfig !== '' || process.env['KUBERNETES_SERVICE_HOST'] !== undefined;
-  const health = new ApiHealth(clock, log);
-  const access = online
-    ? await loadClusterAccess({ kubeconfig: shorelet.kubeconfig === '' ? undefined : shorelet.kubeconfig, clock, env: process.env })
-    : undefined;
-  const transport = access === undefined ? offlineTransport : createTransport(access, clock);
-  const client = new RestClient({
-    transport,
-    access: access ?? { headers: () => Promise.resolve({}), refresh: () => undefined },
-    clock,
-    log,
-    health,
-    rateLimit: { qps: kubelet.kubeAPIQPS, burst: kubelet.kubeAPIBurst },
-    userAgent: `shorelet/${programVersion()}`,
-  });
-  const context: ReflectorContext & { readonly client: RestClient } = { client, clock, log, health, random: Math.random };
-  const { nodeName } = derived;
+/** `access` is undefined where no API server is configured. */
+export function createClusterParts(config: Config, access: ClusterAccess | undefined, clock: Clock, log: Logger): ClusterParts {
+  const connection = access === undefined ? offlineConnection(clock, log) : connect(config, access, clock, log);
+  const { client, reflectors: context } = connection;
+  const { nodeName } = config.derived;
   const secrets = new ObjectCache({ context, resource: SECRETS });
   const configMaps = new ObjectCache({ context, resource: CONFIG_MAPS });
   const pods = new Reflector(context, { resource: PODS, fieldSelector: fieldSelector({ 'spec.nodeName': nodeName }) });
   const node = new Reflector(context, { resource: NODES, fieldSelector: fieldSelector({ 'metadata.name': nodeName }) });
   const services = new Reflector(context, { resource: SERVICES });
-  const recorder = new ApiEventRecorder({ client, clock, log, nodeName, random: Math.random });
+  const recorder = new ApiEventRecorder({ client: connection.eventClient, clock, log, nodeName, random: Math.random });
   return {
-    online,
-    client,
-    health,
+    online: access !== undefined,
+    connection,
     recorder,
     tokens: new TokenManager({ client, clock, log, random: Math.random }),
     secrets,
@@ -74,9 +57,44 @@ export async function createClusterParts(config: Config, clock: Clock, log: Logg
     node,
     services,
     async run(signal) {
-      if (!online) return;
+      if (access === undefined) return;
       await Promise.all([pods.run(signal), node.run(signal), services.run(signal), recorder.run(signal)]);
     },
-    close: () => transport.close(),
   };
+}
+
+/** A connection with the configured budgets of requests. */
+export function connect({ kubelet }: Config, access: ClusterAccess, clock: Clock, log: Logger): ClusterConnection {
+  return connectToCluster({
+    access,
+    clock,
+    log,
+    userAgent: userAgent(),
+    apiRate: rate(kubelet.kubeAPIQPS, kubelet.kubeAPIBurst),
+    eventRate: rate(kubelet.eventRecordQPS, kubelet.eventBurst),
+    random: Math.random,
+  });
+}
+
+/** 0 is without limit, as the kubelet has it. */
+function rate(qps: number, burst: number): RateLimit | undefined {
+  return qps === 0 ? undefined : { qps, burst };
+}
+
+function offlineConnection(clock: Clock, log: Logger): ClusterConnection {
+  const health = new ApiHealth(clock, log);
+  const access = { headers: () => Promise.resolve({}), refresh: () => undefined };
+  const client = new RestClient({ transport: offlineTransport, access, clock, log, health, rateLimit: undefined, userAgent: userAgent() });
+  return {
+    health,
+    client,
+    eventClient: client,
+    heartbeatClient: client,
+    reflectors: { client, clock, log, health, random: Math.random },
+    close: () => undefined,
+  };
+}
+
+function userAgent(): string {
+  return `shorelet/${programVersion()}`;
 }

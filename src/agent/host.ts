@@ -8,6 +8,7 @@ import { readHierarchy, type CgroupHierarchy } from '../resources/cgroups/hierar
 import { runCommand } from '../resources/cgroups/slices.ts';
 import { readFilesystem } from '../resources/filesystem.ts';
 import { probeHost, type HostCapabilities } from '../resources/host-capabilities.ts';
+import { checkHostRequirements, setOwnOomScoreAdj } from '../resources/host-requirements.ts';
 import { readMachineFacts, type MachineFacts } from '../resources/machine.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { RuntimeService } from '../runtime/types.ts';
@@ -21,14 +22,20 @@ export interface Host {
   readonly storageBytes: number;
 }
 
-/** Makes the directories and looks around; each limitation of the host is logged once. */
-export async function readHost(paths: Directories, log: Logger): Promise<Host> {
+/**
+ * Makes the directories and looks around; each limitation of the host is logged once.
+ * @throws FailedPreconditionError when the machine is not what the configuration demands
+ */
+export async function readHost({ kubelet }: Config, paths: Directories, log: Logger): Promise<Host> {
   for (const directory of [paths.root, paths.pods]) await mkdir(directory, { recursive: true, mode: 0o750 });
   for (const directory of [paths.podLogs, paths.containerLogs]) await mkdir(directory, { recursive: true, mode: 0o755 });
   const hierarchy = await readHierarchy();
   const capabilities = await probeHost(hierarchy, process.getuid?.() ?? 0);
   for (const limitation of capabilities.limitations) log.warn(limitation);
   const [machine, { capacityBytes: storageBytes }] = await Promise.all([readMachineFacts(), readFilesystem(paths.root)]);
+  checkHostRequirements(kubelet, machine, capabilities);
+  const complaint = await setOwnOomScoreAdj(Math.max(kubelet.oomScoreAdj, capabilities.oomScoreAdjFloor));
+  if (complaint !== undefined) log.warn(complaint);
   return { machine, hierarchy, capabilities, storageBytes };
 }
 

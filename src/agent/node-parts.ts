@@ -64,20 +64,21 @@ export function createNodeParts(deps: NodePartsDeps): NodeParts {
   });
   const manager: NodeManager = new NodeManager({
     settings,
-    client: cluster.client,
+    client: cluster.connection.heartbeatClient,
     store: cluster.node,
     facts,
     events: cluster.recorder,
+    startEvents: host.capabilities.limitations.map((message) => ({ type: 'Warning', reason: 'HostLimited', message })),
     podCidrChanged: deps.podCidrChanged,
     clock,
     log,
     random: Math.random,
   });
   const lease = new NodeLease({
-    client: cluster.client,
+    client: cluster.connection.heartbeatClient,
     clock,
     log,
-    health: cluster.health,
+    health: cluster.connection.health,
     nodeName: derived.nodeName,
     nodeUid: () => manager.node()?.metadata.uid,
     durationSeconds: kubelet.nodeLeaseDurationSeconds,

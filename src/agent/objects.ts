@@ -30,7 +30,7 @@ export function objectPort({ configMaps, secrets, services, online }: ClusterPar
   };
 }
 
-export function volumeObjects({ client, configMaps, secrets }: ClusterParts): VolumeObjects {
+export function volumeObjects({ connection: { client }, configMaps, secrets }: ClusterParts): VolumeObjects {
   return {
     configMaps,
     secrets,
@@ -39,7 +39,7 @@ export function volumeObjects({ client, configMaps, secrets }: ClusterParts): Vo
   };
 }
 
-export function runtimeClassPort({ client }: ClusterParts): RuntimeClassPort {
+export function runtimeClassPort({ connection: { client } }: ClusterParts): RuntimeClassPort {
   return { handler: async (name, signal) => (await client.get(RUNTIME_CLASSES, { name }, signal)).handler };
 }
 

@@ -134,7 +134,7 @@ export async function createPodParts(deps: PodPartsDeps): Promise<PodParts> {
     clock,
     logger: log,
   });
-  const status = new StatusManager({ clock, log, writer: podWriter(cluster.client), pods });
+  const status = new StatusManager({ clock, log, writer: podWriter(cluster.connection.client), pods });
   const workers = new PodWorkers({
     clock,
     log,
@@ -174,7 +174,7 @@ export async function createPodParts(deps: PodPartsDeps): Promise<PodParts> {
   };
   const { nodeName } = node;
   const mirrors = cluster.online
-    ? new MirrorPods({ clock, log, writer: podWriter(cluster.client), pods, nodeName, nodeUid: deps.nodeUid, workers })
+    ? new MirrorPods({ clock, log, writer: podWriter(cluster.connection.client), pods, nodeName, nodeUid: deps.nodeUid, workers })
     : undefined;
   return {
     pods,

@@ -11,7 +11,7 @@ import { NodeServer } from '../server/node-server.ts';
 import { proxyUpgrade } from '../streaming/proxy-upgrade.ts';
 import type { ClusterParts } from './cluster-parts.ts';
 import type { PodParts } from './pod-parts.ts';
-import { read, serverTls } from './server-tls.ts';
+import { readConfigured, type Identity } from './identity.ts';
 import { serverSettings } from './settings.ts';
 
 export interface ServerPartsDeps {
@@ -21,8 +21,7 @@ export interface ServerPartsDeps {
   readonly runtime: RuntimeService;
   /** Whether the runtime's streaming server speaks WebSocket version 5. */
   readonly runtimeSpeaksWebSocket: boolean;
-  /** Names of a certificate that is made here. */
-  readonly addresses: readonly string[];
+  readonly identity: Identity;
   readonly health: () => string | undefined;
   readonly clock: Clock;
   readonly log: Logger;
@@ -33,14 +32,14 @@ export async function createServer(deps: ServerPartsDeps): Promise<NodeServer> {
   const { config, cluster, pods: parts, runtime, clock, log } = deps;
   const { authentication, authorization, streamingConnectionIdleTimeout } = config.kubelet;
   const { clientCAFile } = authentication.x509;
-  const clientCa = clientCAFile === '' ? undefined : await read('authentication.x509.clientCAFile', clientCAFile);
+  const clientCa = clientCAFile === '' ? undefined : await readConfigured('authentication.x509.clientCAFile', clientCAFile);
   return new NodeServer(serverSettings(config, clientCa), {
     clock,
     log,
-    tls: await serverTls(config, deps.addresses, clock),
-    authenticator: new TokenReviewer({ client: cluster.client, clock, cacheTtlMs: authentication.webhook.cacheTTL }),
+    tls: deps.identity.tls,
+    authenticator: new TokenReviewer({ client: cluster.connection.client, clock, cacheTtlMs: authentication.webhook.cacheTTL }),
     authorizer: new AccessReviewer({
-      client: cluster.client,
+      client: cluster.connection.client,
       clock,
       authorizedTtlMs: authorization.webhook.cacheAuthorizedTTL,
       unauthorizedTtlMs: authorization.webhook.cacheUnauthorizedTTL,

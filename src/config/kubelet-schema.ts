@@ -255,6 +255,15 @@ export type KubeletSettings = z.output<typeof kubeletSchema>;
  * or flag gives them a value other than the default.
  */
 export const FIELDS_WITHOUT_EFFECT: ReadonlySet<keyof KubeletSettings> = new Set([
+  'readOnlyPort',
+  'defaultPodSysctls',
+  'imageMinimumGCAge',
+  'imageMaximumGCAge',
+  'imageGCHighThresholdPercent',
+  'imageGCLowThresholdPercent',
+  'hairpinMode',
+  'podCIDR',
+  'imageServiceEndpoint',
   'syncFrequency',
   'tlsCurvePreferences',
   'imagePullCredentialsVerificationPolicy',
