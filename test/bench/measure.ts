@@ -3,7 +3,7 @@ import type { Contender } from './contender.ts';
 import type { BenchOptions, ContenderName } from './options.ts';
 import type { PodsOnNode } from './pods-on-node.ts';
 import { clockTicks, familyUsage, processUsage, type ProcessUsage } from './process-usage.ts';
-import type { BatchResult, ContenderResult, RestResult, Results } from './results.ts';
+import type { BatchResult, BatchRound, ContenderResult, RestResult, Results } from './results.ts';
 import { median, spreadOf } from './statistics.ts';
 
 /** A node and its pods. */
@@ -79,28 +79,45 @@ const batchPauseMs = 5_000;
 
 async function atOnce(subjects: readonly Subject[], options: BenchOptions, say: Say, signal: AbortSignal): Promise<BatchResult[][]> {
   const results = subjects.map((): BatchResult[] => []);
+  const ticks = await clockTicks();
   for (const pods of options.batches) {
-    const rounds = subjects.map((): { readyMs: number; goneMs: number }[] => []);
+    const rounds = subjects.map((): BatchRound[] => []);
     for (let round = 0; round < options.rounds; round++) {
       for (const index of inTurn(subjects, round)) {
         const subject = at(subjects, index);
-        await delay(batchPauseMs, undefined, { signal });
-        const readyMs = await subject.pods.create(pods);
-        await delay(batchPauseMs, undefined, { signal });
-        const goneMs = await subject.pods.remove();
-        at(rounds, index).push({ readyMs, goneMs });
-        const seconds = `Ready in ${(readyMs / 1000).toFixed(1)} s, gone in ${(goneMs / 1000).toFixed(1)} s`;
+        const batch = await oneBatch(subject, pods, ticks, signal);
+        at(rounds, index).push(batch);
+        const seconds = `Ready in ${(batch.readyMs / 1000).toFixed(1)} s, gone in ${(batch.goneMs / 1000).toFixed(1)} s`;
         say(`${subject.contender.name}: ${pods.toString()} pods at once: ${seconds}`);
       }
     }
     rounds.forEach((own, index) => {
       if (own.length === 0) return;
-      const readyMs = median(own.map((round) => round.readyMs));
-      const goneMs = median(own.map((round) => round.goneMs));
-      at(results, index).push({ pods, readyMs, goneMs, rounds: own });
+      const middle = (key: keyof BatchRound): number => median(own.map((round) => round[key]));
+      at(results, index).push({
+        pods,
+        readyMs: middle('readyMs'),
+        goneMs: middle('goneMs'),
+        readyCpuMs: middle('readyCpuMs'),
+        goneCpuMs: middle('goneCpuMs'),
+        rounds: own,
+      });
     });
   }
   return results;
+}
+
+async function oneBatch({ contender, pods }: Subject, count: number, ticks: number, signal: AbortSignal): Promise<BatchRound> {
+  const cpuMs = async (): Promise<number> => (await familyUsage(contender.agentPid(), ticks)).cpuSeconds * 1000;
+  await delay(batchPauseMs, undefined, { signal });
+  const begin = await cpuMs();
+  const readyMs = await pods.create(count);
+  const ready = await cpuMs();
+  await delay(batchPauseMs, undefined, { signal });
+  const beginOfEnd = await cpuMs();
+  const goneMs = await pods.remove();
+  const gone = await cpuMs();
+  return { readyMs, goneMs, readyCpuMs: (ready - begin) / count, goneCpuMs: (gone - beginOfEnd) / count };
 }
 
 /** How often memory is read while a node is watched. */

@@ -33,6 +33,8 @@ export function figures(results: Results): Row[] {
   first.batches.forEach(({ pods }, index) => {
     add(`${pods.toString()} pods at once, all Ready`, 's', (result) => inSeconds(result.batches[index]?.readyMs));
     add(`delete ${pods.toString()} at once, all gone`, 's', (result) => inSeconds(result.batches[index]?.goneMs));
+    add(`the agent's CPU time for each of ${pods.toString()} pods to be Ready`, 'ms', (result) => result.batches[index]?.readyCpuMs);
+    add(`the agent's CPU time for each of ${pods.toString()} pods to go`, 'ms', (result) => result.batches[index]?.goneCpuMs);
   });
   const atRest = (what: string, rest: (result: ContenderResult) => ContenderResult['restAfterwards'] | undefined): void => {
     add(`CPU of one core ${what}`, '%', (result) => rest(result)?.cpuPercent);

@@ -1,6 +1,14 @@
 import type { ContenderName } from './options.ts';
 import type { Spread } from './statistics.ts';
 
+/** One batch: until all were Ready, until all were gone, and the agent's CPU time for each pod. All in ms. */
+export interface BatchRound {
+  readonly readyMs: number;
+  readonly goneMs: number;
+  readonly readyCpuMs: number;
+  readonly goneCpuMs: number;
+}
+
 /** Pods that are created, or deleted, at once. */
 export interface BatchResult {
   readonly pods: number;
@@ -8,7 +16,10 @@ export interface BatchResult {
   readonly readyMs: number;
   /** Until all were gone: the median of the rounds, in ms. */
   readonly goneMs: number;
-  readonly rounds: readonly { readonly readyMs: number; readonly goneMs: number }[];
+  /** CPU time of the agent and its children until then, for each pod: the median of the rounds, in ms. */
+  readonly readyCpuMs: number;
+  readonly goneCpuMs: number;
+  readonly rounds: readonly BatchRound[];
 }
 
 /** An agent that has nothing to do. */
