@@ -41,6 +41,8 @@ export type ReflectorInput =
   /** The server, which had been down for everybody, answers again. */
   | { readonly type: 'serverIsBack' };
 
+type StageInput = Exclude<ReflectorInput, { readonly type: 'serverIsBack' }>;
+
 /** client-go's: at most one try in 15 to 30 s at a server that stays away. */
 export const REFLECTOR_BACKOFF: BackoffPolicy = { initialMs: 800, maxMs: 30_000, factor: 2, jitter: 0.5 };
 
@@ -51,18 +53,18 @@ export const INITIAL_STATE: ReflectorState = { stage: 'listing', resourceVersion
 
 /** The state after `input`; an input that does not belong to the state leaves it as it is. */
 export function nextState(state: ReflectorState, input: ReflectorInput, random: () => number): ReflectorState {
+  if (input.type === 'serverIsBack') return { ...(state.stage === 'backing-off' ? state.next : state), failures: 0 };
   switch (state.stage) {
     case 'listing':
       return afterListing(state, input, random);
     case 'watching':
       return afterWatching(state, input, random);
     case 'backing-off':
-      if (input.type === 'serverIsBack') return { ...state.next, failures: 0 };
       return input.type === 'waited' ? state.next : state;
   }
 }
 
-function afterListing(state: Listing, input: ReflectorInput, random: () => number): ReflectorState {
+function afterListing(state: Listing, input: StageInput, random: () => number): ReflectorState {
   if (input.type === 'page') {
     if (input.continueToken !== undefined) return { ...state, continueToken: input.continueToken };
     return { stage: 'watching', resourceVersion: input.resourceVersion, failures: state.failures, fresh: true };
@@ -77,7 +79,7 @@ function afterListing(state: Listing, input: ReflectorInput, random: () => numbe
   return backOff({ stage: 'listing', resourceVersion: state.resourceVersion, failures: failures + 1 }, random);
 }
 
-function afterWatching(state: Watching, input: ReflectorInput, random: () => number): ReflectorState {
+function afterWatching(state: Watching, input: StageInput, random: () => number): ReflectorState {
   switch (input.type) {
     case 'event':
       return { stage: 'watching', resourceVersion: input.resourceVersion, failures: 0, fresh: false };
@@ -88,7 +90,6 @@ function afterWatching(state: Watching, input: ReflectorInput, random: () => num
       return afterFailedWatch(state, input.error, random);
     case 'page':
     case 'waited':
-    case 'serverIsBack':
       return state;
   }
 }

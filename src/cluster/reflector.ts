@@ -57,6 +57,7 @@ export class Reflector<T extends KubeObject> implements ObjectStore<T> {
   #synced = false;
   #waitForSync: PromiseWithResolvers<void> | undefined;
   #lastError: unknown;
+  #endWait: () => void = () => undefined;
 
   constructor(context: ReflectorContext, target: ReflectorTarget<T>) {
     this.#context = context;
@@ -96,12 +97,16 @@ export class Reflector<T extends KubeObject> implements ObjectStore<T> {
 
   /** Resolves when the signal is aborted, and never before. To be called once. */
   async run(signal: AbortSignal): Promise<void> {
+    const unsubscribe = this.#context.health.onChange(({ up }) => {
+      if (up) this.#serverIsBack();
+    });
     while (!signal.aborted) {
       const state = this.#state;
       if (state.stage === 'listing') await this.#attempt(signal, () => this.#listPage(state, signal));
       else if (state.stage === 'watching') await this.#attempt(signal, () => this.#watch(state, signal));
       else await this.#wait(state.delayMs, signal);
     }
+    unsubscribe();
     this.#trouble.over(this);
   }
 
@@ -117,25 +122,28 @@ export class Reflector<T extends KubeObject> implements ObjectStore<T> {
     }
   }
 
-  /** Until the time is over, or the server is back after it was down for everybody; then a little later, so that not all come at once. */
+  /** Until the time is over, or a little after the server is back for everybody: not all watches return in the same moment. */
   async #wait(delayMs: number, signal: AbortSignal): Promise<void> {
-    const { clock, health, random } = this.#context;
-    const back = new AbortController();
-    const unsubscribe = health.onChange(({ up }) => {
-      if (up) back.abort();
-    });
-    const onAbort = (): void => back.abort();
+    const { clock, random } = this.#context;
+    const waiting = new AbortController();
+    const onAbort = (): void => waiting.abort();
+    this.#endWait = onAbort;
     signal.addEventListener('abort', onAbort, { once: true });
     try {
-      await clock.sleep(delayMs, back.signal);
+      await clock.sleep(delayMs, waiting.signal);
       this.#move({ type: 'waited' });
     } catch {
       await clock.sleep(random() * MAX_RETURN_SPREAD_MS, signal).catch(() => undefined); // only the signals end a sleep
-      this.#move({ type: 'serverIsBack' });
     } finally {
-      unsubscribe();
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** Whoever waits, or fails on its first try because the server is only warming up, need not wait as long as for one that is away. */
+  #serverIsBack(): void {
+    const { stage } = this.#state;
+    this.#move({ type: 'serverIsBack' });
+    if (stage === 'backing-off') this.#endWait();
   }
 
   async #listPage({ resourceVersion, continueToken }: Listing, signal: AbortSignal): Promise<void> {
