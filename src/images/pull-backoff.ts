@@ -29,7 +29,7 @@ export class PullBackoff {
     const failure = this.#failures.get(keyOf(podUid, image));
     if (failure === undefined) return undefined;
     const left = failure.failedAt + failure.backoffMs - this.#clock.monotonic();
-    return left > 0 ? { retryAt: this.#clock.now() + left, message: failure.message } : undefined;
+    return left > 0 ? { retryAt: Math.ceil(this.#clock.now() + left), message: failure.message } : undefined;
   }
 
   failed(podUid: string, image: string, message: string): void {
