@@ -179,7 +179,11 @@ test('a mount that is aborted ends with the reason, records no event and can be 
   const secrets = {
     onChange: () => () => undefined,
     get: (_namespace: string, _name: string, ready: AbortSignal) =>
-      new Promise<never>((_, reject) => ready.addEventListener('abort', () => reject(ready.reason as Error))),
+      new Promise<never>((_, reject) => {
+        const end = (): void => reject(ready.reason as Error);
+        if (ready.aborted) end();
+        else ready.addEventListener('abort', end);
+      }),
   };
   const volumes = createVolumeManager({ ...bench.deps, objects: { ...bench.deps.objects, secrets } });
   const mounting = volumes.mount(
