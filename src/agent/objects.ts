@@ -14,13 +14,19 @@ const SERVICES_DEADLINE_MS = 10_000;
 const MASTER_NAMESPACE = 'default';
 const MASTER_SERVICE = 'kubernetes';
 
-export function objectPort({ configMaps, secrets, services, online }: ClusterParts, clock: Clock): ObjectPort {
+type ObjectSources = { readonly [K in 'configMaps' | 'secrets']: Pick<ClusterParts[K], 'get'> } & {
+  readonly services: Pick<ClusterParts['services'], 'hasSynced' | 'synced' | 'list'>;
+  readonly online: boolean;
+};
+
+/** Services of pods that must not wait for an API server are those that happen to be known. */
+export function objectPort({ configMaps, secrets, services, online }: ObjectSources, clock: Clock): ObjectPort {
   return {
     configMap: (namespace, name, signal) => configMaps.get(namespace, name, signal),
     secret: (namespace, name, signal) => secrets.get(namespace, name, signal),
-    async services(namespace, signal): Promise<readonly Service[]> {
+    async services(namespace, signal, wait = true): Promise<readonly Service[]> {
       if (!online) return [];
-      if (!services.hasSynced()) {
+      if (wait && !services.hasSynced()) {
         await withDeadline(clock, 'first list of services', SERVICES_DEADLINE_MS, signal, (inner) => services.synced(inner));
       }
       return services.list().filter(({ metadata }) => {
