@@ -23,6 +23,8 @@ export interface NewSandbox {
   readonly created: PromiseWithResolvers<string>;
   /** Its addresses, as soon as it runs with its network. */
   readonly ready: PromiseWithResolvers<readonly string[]>;
+  /** Set when it is about to be removed again: nothing more is created in it. */
+  failed: boolean;
 }
 
 /** Everything that the steps of one plan share. What takes a call to somebody else is worked out once, when it is first asked for. */
@@ -43,6 +45,7 @@ export class Execution {
   readonly runtimeHandler: () => Promise<string>;
   readonly #newAttempt: number;
   readonly #volumesArePlanned: boolean;
+  readonly #creations = new Set<Promise<string>>();
   readonly #sandboxConfigs = new Map<string | undefined, Promise<PodSandboxConfig>>();
 
   constructor(
@@ -116,6 +119,23 @@ export class Execution {
     return this.newSandbox.created.promise;
   }
 
+  /** Creates a container in a sandbox, unless that is a new one that has failed. */
+  async createIn(existing: string | undefined, create: () => Promise<string>): Promise<string> {
+    if (existing === undefined && this.newSandbox?.failed === true) throw new SkippedError('the sandbox could not be created');
+    const creation = create();
+    this.#creations.add(creation);
+    try {
+      return await creation;
+    } finally {
+      this.#creations.delete(creation);
+    }
+  }
+
+  /** Resolves when every creation that is under way has ended. */
+  async creationsEnded(): Promise<void> {
+    await Promise.allSettled(this.#creations);
+  }
+
   /** Resolves when the sandbox runs: the pod's addresses, the primary first. The hosts file has been written with them. */
   async podIPs(existing: string | undefined): Promise<readonly string[]> {
     const sandboxIPs = existing === undefined ? await this.newSandbox?.ready.promise : this.#observedSandbox(existing)?.ips;
@@ -151,7 +171,7 @@ function newSandbox(): NewSandbox {
   const created = Promise.withResolvers<string>();
   const ready = Promise.withResolvers<readonly string[]>();
   for (const { promise } of [created, ready]) promise.catch(() => undefined); // nothing may be started in it
-  return { created, ready };
+  return { created, ready, failed: false };
 }
 
 function once<T>(work: () => Promise<T>): () => Promise<T> {

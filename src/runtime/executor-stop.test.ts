@@ -175,7 +175,9 @@ test('a container that will not stop keeps its sandbox and volumes from being re
   const plan = await running(makePod());
   world.runtime.stopContainer = async () => Promise.reject(new Error('the engine is stuck'));
   const result = await world.run(plan);
-  expect(result.failed).toMatchObject([{ reason: 'FailedKillPod', message: 'the engine is stuck', eventRecorded: false }]);
+  expect(result.failed).toMatchObject([
+    { reason: 'FailedKillPod', message: 'error killing pod: the engine is stuck', eventRecorded: false },
+  ]);
   expect(kinds(result.done)).toEqual(['stopSandbox']);
   expect(kinds(result.skipped)).toEqual(['removeContainer main', 'removeSandbox', 'cleanUp']);
 });

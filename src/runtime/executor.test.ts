@@ -56,6 +56,29 @@ test('the image is looked for while volumes and sandbox are made', async () => {
   expect((await world.run(startPlan(makePod()), { holdClockUntil: () => sandboxes.length > 0 })).failed).toEqual([]);
 });
 
+test('the sandbox is created while the volumes are set up, and started only with them', async () => {
+  const sandboxExists = Promise.withResolvers<void>();
+  const volumes = {
+    mount: async () => sandboxExists.promise.then(() => new Map()),
+    resolveSubPath: async () => '',
+    unmount: async () => undefined,
+  };
+  world = await makeWorld({ deps: { volumes } });
+  const prepare = world.runtime.prepareSandbox;
+  if (prepare === undefined) throw new Error('the runtime cannot prepare sandboxes');
+  const states: (string | undefined)[] = [];
+  const prepareSandbox = async (...args: Parameters<typeof prepare>) => {
+    const prepared = await prepare(...args);
+    await world.clock.sleep(100);
+    states.push((await world.runtime.podSandboxStatus(prepared.id)).state);
+    sandboxExists.resolve();
+    return prepared;
+  };
+  Object.assign(world.runtime, { prepareSandbox });
+  expect((await world.run(startPlan(makePod()))).failed).toEqual([]);
+  expect(states).toEqual(['notready']);
+});
+
 test('a container that asks for the pod address waits for it, another does not', async () => {
   const needsIP = { name: 'needs', image: 'i', env: [{ name: 'IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }] };
   const pod = makePod({ containers: [needsIP, { name: 'main', image: 'i' }] });
@@ -159,6 +182,28 @@ test.each([true, false])('a sandbox that does not start is told once and leaves 
     'Pod Warning FailedCreatePodSandBox: Failed to create pod sandbox: no address left',
   ]);
   if (prepares) expect(await world.observed()).toBeUndefined();
+});
+
+test('a sandbox that fails while a container is being created in it takes the container with it', async () => {
+  world = await makeWorld({
+    script: { sandbox: () => ({ startError: new Error('no address left') }), container: () => ({ createMs: 500 }) },
+  });
+  const start = world.runtime.prepareSandbox;
+  if (start === undefined) throw new Error('the runtime cannot prepare sandboxes');
+  const isBeingCreated = () => world.created.length > 0;
+  const prepareSandbox = async (...args: Parameters<typeof start>) => {
+    const prepared = await start(...args);
+    const startLater = async (signal: AbortSignal) => {
+      while (!isBeingCreated()) await world.clock.sleep(10);
+      await prepared.start(signal);
+    };
+    return { id: prepared.id, start: startLater };
+  };
+  Object.assign(world.runtime, { prepareSandbox });
+  const result = await world.run(startPlan(makePod()));
+  expect(words(result.failed).map(([reason]) => reason)).toEqual(['FailedCreatePodSandBox']);
+  expect(kinds(result.skipped)).toEqual(['startContainer main']);
+  expect(await world.observed()).toBeUndefined();
 });
 
 test('volumes that are not in place are told once, and neither a sandbox nor an image is waited for', async () => {

@@ -151,7 +151,7 @@ function failureOf(action: Action, error: Error): ActionFailure {
   return {
     action,
     reason: reasoned?.reason ?? REASONS[action.kind],
-    message: errorMessage(error),
+    message: (action.kind === 'stopContainer' || action.kind === 'stopSandbox' ? 'error killing pod: ' : '') + errorMessage(error),
     eventRecorded: reasoned?.eventRecorded ?? false,
     error,
     ...(retryAt === undefined ? {} : { retryAt }),

@@ -7,16 +7,15 @@ import { podDescription } from '../descriptions.ts';
 import { SkippedError, type Execution, type NewSandbox } from '../execution.ts';
 import { makeLogDirectory } from '../pod-files.ts';
 
-/** Containers that wait for it may be created as soon as it exists, and started as soon as it runs. */
+/** It is created while the volumes are set up; containers that wait for it may be created while it starts, and started when it runs. */
 export async function createSandbox(execution: Execution, _action: ActionOf<'createSandbox'>, signal: AbortSignal): Promise<void> {
   const { newSandbox } = execution;
   if (newSandbox === undefined) throw new SkippedError('the plan creates no sandbox');
-  await execution.requireVolumes();
   try {
     const id = await startSandbox(execution, newSandbox, signal);
     newSandbox.ready.resolve(await sandboxIPs(execution, id, signal));
   } catch (error) {
-    if (signal.aborted || (error instanceof ReasonedError && error.eventRecorded)) throw error;
+    if (signal.aborted || error instanceof SkippedError || (error instanceof ReasonedError && error.eventRecorded)) throw error;
     const text = errorMessage(error);
     execution.podEvent('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${text}`);
     const message = `Failed to create sandbox for pod ${quote(podDescription(execution.pod))}: ${text}`;
@@ -39,25 +38,29 @@ async function startSandbox(execution: Execution, newSandbox: NewSandbox, signal
   const [config, handler] = await Promise.all([execution.sandboxConfig(), execution.runtimeHandler()]);
   await makeLogDirectory(config.logDirectory);
   if (runtime.prepareSandbox === undefined) {
+    await execution.requireVolumes();
     const id = await execution.call('RunPodSandbox', signal, (limited) => runtime.runPodSandbox(config, handler, limited));
     newSandbox.created.resolve(id);
     return id;
   }
   const prepare = runtime.prepareSandbox.bind(runtime);
   const prepared = await execution.call('RunPodSandbox (create)', signal, (limited) => prepare(config, handler, limited));
-  newSandbox.created.resolve(prepared.id);
   try {
+    await execution.requireVolumes(); // a pod without its volumes has no sandbox that runs
+    newSandbox.created.resolve(prepared.id);
     await execution.call('RunPodSandbox (start)', signal, (limited) => prepared.start(limited));
   } catch (error) {
+    newSandbox.failed = true;
     if (!signal.aborted) await removeFailed(execution, prepared.id, signal);
     throw error;
   }
   return prepared.id;
 }
 
-/** A sandbox that did not start takes the containers with it that were created in it meanwhile. */
+/** A sandbox that was not started takes the containers with it that were created in it meanwhile, all of them. */
 async function removeFailed(execution: Execution, id: string, signal: AbortSignal): Promise<void> {
   const { runtime, logger } = execution.deps;
+  await execution.creationsEnded();
   try {
     await execution.call('RemovePodSandbox', signal, (limited) => runtime.removePodSandbox(id, limited));
   } catch (error) {

@@ -62,7 +62,9 @@ async function createContainer(
     );
   });
   const id = await step(execution, container, 'CreateContainerError', '', signal, () =>
-    execution.call('CreateContainer', signal, (limited) => runtime.createContainer(sandboxId, config, sandboxConfig, limited)),
+    execution.createIn(action.sandboxId, () =>
+      execution.call('CreateContainer', signal, (limited) => runtime.createContainer(sandboxId, config, sandboxConfig, limited)),
+    ),
   );
   execution.containerEvent(container.name, 'Normal', 'Created', 'Container created');
   return { id, config, sandboxConfig };
