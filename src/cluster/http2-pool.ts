@@ -21,8 +21,10 @@ export class Http2RefusedError extends Error {}
 /** As client-go's transports (apimachinery pkg/util/net/http.go: ReadIdleTimeout and PingTimeout). */
 const PING_INTERVAL_MS = 30_000;
 const PING_DEADLINE_MS = 15_000;
-/** After a connection has failed, who asks sooner shares that failure: hundreds of watches must not each knock on a closed door. */
+/** Between a connection that failed and the next: hundreds of watches must not each knock on a closed door. */
 const RECONNECT_INTERVAL_MS = 500;
+/** What an API server allows when it does not say. */
+const DEFAULT_MAX_STREAMS = 100;
 /** TCP, TLS and the server's settings. */
 const CONNECT_DEADLINE_MS = 30_000;
 /** How often one request is moved to another session after a session has refused to start it. */
@@ -44,7 +46,7 @@ interface PooledSession {
 /**
  * INVARIANTS
  * - A session never has more streams than the server allows: nothing queues inside Node.
- * - At most one connection is being made at a time; who waits for it, or asks soon after, shares its failure.
+ * - At most one connection is being made at a time; who waits for it shares its failure.
  * - A session that is closed, draining (GOAWAY) or made with other credentials gets no new stream.
  * - A session that does not answer a ping in time is destroyed with everything on it.
  */
@@ -52,8 +54,8 @@ export class Http2Pool {
   readonly #options: Http2PoolOptions;
   readonly #sessions = new Set<PooledSession>();
   readonly #lifetime = new AbortController();
-  #connecting: Promise<PooledSession> | undefined;
-  #failure: { readonly error: unknown; readonly at: number; readonly generation: number } | undefined;
+  #connecting: Promise<void> | undefined;
+  #failedAt: number | undefined;
   #tls: { readonly generation: number; readonly options: TlsClientOptions } | undefined;
 
   constructor(options: Http2PoolOptions) {
@@ -96,21 +98,21 @@ export class Http2Pool {
       if (this.#sessions.size >= this.#options.maxSessions) {
         throw new ResourceExhaustedError(`${this.#options.maxSessions} connections to the API server are full`);
       }
-      this.#connecting ??= this.#connectOnce(tls).finally(() => (this.#connecting = undefined));
+      this.#connecting ??= this.#connectOnce().finally(() => (this.#connecting = undefined));
       await abortable(this.#connecting, signal);
     }
   }
 
-  async #connectOnce(tls: TlsMaterial): Promise<PooledSession> {
-    const { clock } = this.#options;
-    const failure = this.#failure;
-    if (failure?.generation === tls.generation && clock.monotonic() - failure.at < RECONNECT_INTERVAL_MS) throw failure.error;
+  /** Connects, but not sooner than an interval after the last failure. */
+  async #connectOnce(): Promise<void> {
+    const { clock, access } = this.#options;
+    const pauseMs = this.#failedAt === undefined ? 0 : this.#failedAt + RECONNECT_INTERVAL_MS - clock.monotonic();
+    if (pauseMs > 0) await clock.sleep(pauseMs, this.#lifetime.signal);
     try {
-      const pooled = await this.#connect(tls);
-      this.#failure = undefined;
-      return pooled;
+      this.#adopt(await this.#connect(await access.tls(this.#lifetime.signal)));
+      this.#failedAt = undefined;
     } catch (error) {
-      this.#failure = { error, at: clock.monotonic(), generation: tls.generation };
+      this.#failedAt = clock.monotonic();
       throw error;
     }
   }
@@ -135,14 +137,8 @@ export class Http2Pool {
         throw new Http2RefusedError(`${access.server.host} does not speak HTTP/2`);
       }
       const session = await this.#openSession(socket, inner);
-      const pooled: PooledSession = {
-        session,
-        generation: tls.generation,
-        maxStreams: Math.max(1, session.remoteSettings.maxConcurrentStreams ?? 100),
-        open: 0,
-      };
-      this.#adopt(pooled);
-      return pooled;
+      const maxStreams = Math.max(1, session.remoteSettings.maxConcurrentStreams ?? DEFAULT_MAX_STREAMS);
+      return { session, generation: tls.generation, maxStreams, open: 0 };
     });
   }
 
