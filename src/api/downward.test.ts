@@ -52,7 +52,10 @@ test.each(['spec.containers', 'status.phase', "spec.nodeName['x']", "metadata.la
 });
 
 test('only the pod addresses have to be waited for', () => {
-  expect(['status.podIP', 'status.podIPs', 'status.hostIP', 'metadata.name'].filter(needsPodIPs)).toEqual(['status.podIP', 'status.podIPs']);
+  expect(['status.podIP', 'status.podIPs', 'status.hostIP', 'metadata.name'].filter(needsPodIPs)).toEqual([
+    'status.podIP',
+    'status.podIPs',
+  ]);
 });
 
 test.each([
@@ -72,7 +75,11 @@ test.each([
 });
 
 test('a resource or container that does not exist is named', () => {
-  expect(() => resourceFieldValue(pod, { resource: 'limits.gpu' }, main, allocatable)).toThrow('unsupported container resource : limits.gpu');
-  expect(() => resourceFieldValue(pod, { resource: 'limits.cpu', containerName: 'nobody' }, main, allocatable)).toThrow('container nobody not found');
+  expect(() => resourceFieldValue(pod, { resource: 'limits.gpu' }, main, allocatable)).toThrow(
+    'unsupported container resource : limits.gpu',
+  );
+  expect(() => resourceFieldValue(pod, { resource: 'limits.cpu', containerName: 'nobody' }, main, allocatable)).toThrow(
+    'container nobody not found',
+  );
   expect(() => resourceFieldValue(pod, { resource: 'limits.cpu' }, undefined, allocatable)).toThrow('containerName');
 });

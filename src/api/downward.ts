@@ -80,8 +80,7 @@ export function resourceFieldValue(
   allocatable: Readonly<Record<string, string>>,
 ): string {
   const target = findContainer(pod, selector.containerName, container);
-  const [, kind, resource = ''] =
-    /^(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-.+)$/.exec(selector.resource) ?? [];
+  const [, kind, resource = ''] = /^(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-.+)$/.exec(selector.resource) ?? [];
   if (kind !== 'limits' && kind !== 'requests') throw new InvalidInputError(`unsupported container resource : ${selector.resource}`);
   const amount = parseQuantity(effectiveAmount(target.resources, kind, resource, allocatable));
   const divisor = parseQuantity(selector.divisor ?? '1');
