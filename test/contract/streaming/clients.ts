@@ -136,7 +136,10 @@ async function overWebSocket(url: string, protocol: string, command: RemoteComma
     );
   for (const { width, height } of command.sizes ?? []) await send(4, Buffer.from(`{"Width":${width},"Height":${height}}`));
   if (command.stdin) {
-    for await (const chunk of command.stdin) await send(0, chunk as Buffer);
+    for await (const chunk of command.stdin) {
+      if (webSocket.readyState !== WebSocket.OPEN) break;
+      await send(0, chunk as Buffer);
+    }
     if (protocol.startsWith('v5.')) webSocket.send(Buffer.of(255, 0));
   }
   await closed;

@@ -109,6 +109,18 @@ test.each(WAYS)('%s, runtime speaks WebSocket %s: a client that vanishes is gone
   await outcome;
 });
 
+test.each(WAYS)('%s, runtime speaks WebSocket %s: a command that does not read its input still has its say', async (protocol, own) => {
+  const endless = new Readable({
+    read(): void {
+      this.push(Buffer.alloc(64 * 1024));
+    },
+  });
+  const url = execUrl(['sh', '-c', 'head -c 3; exit 4'], own);
+  const { stdout, status } = await runRemoteCommand(protocol, url, { stdin: endless, stdout: true, stderr: true });
+  endless.destroy();
+  expect([stdout.length, status.toString()]).toEqual([3, expect.stringContaining('exit status 4')]);
+});
+
 test('a translated terminal passes its size on', async () => {
   const stdin = Readable.from([]);
   const { stdout } = await runRemoteCommand('ws/v5.channel.k8s.io', execUrl(['sizes'], false, true), {
