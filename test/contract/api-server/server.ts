@@ -107,12 +107,12 @@ export interface TestClient {
 
 export function connectTo(
   server: { readonly url: URL; readonly ca: string },
-  options: { readonly clock?: Clock; readonly log?: Logger; readonly rateLimit?: RateLimit | undefined } = {},
+  options: { readonly clock?: Clock; readonly log?: Logger; readonly rateLimit?: RateLimit; readonly proxy?: URL } = {},
 ): TestClient {
   const { clock = systemClock, log = silentLogger, rateLimit } = options;
   const access = {
     server: server.url,
-    proxy: undefined,
+    proxy: options.proxy,
     token: 'secret',
     generation: 1,
     refreshed: 0,

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { CONFIG_MAPS, LEASES, PODS, SECRETS } from '../../../src/cluster/resources.ts';
 import { apiStatus, isExpired } from '../../../src/cluster/status-error.ts';
@@ -294,6 +297,37 @@ test('a server that speaks only HTTP/1.1 is served too, watches and broken conne
   await until(() => watch.events.length === 1);
   server.breakConnections();
   expect(isUnavailable(await watch.end)).toBe(true);
+});
+
+test('through a proxy the server is reached by a tunnel, watches included', async () => {
+  const server = await start(({ url, answer }) => {
+    if (!url.searchParams.has('watch')) return sendJson(answer, 200, secret('a'));
+    answer.writeHead(200);
+    writeEvent(answer, 'ADDED', secret('a'));
+  }, 0);
+  const asked: string[] = [];
+  const proxy = http.createServer();
+  proxy.on('connect', (request: http.IncomingMessage, inbound: net.Socket) => {
+    asked.push(request.url ?? '');
+    const outbound = net.connect(Number(server.url.port), server.url.hostname, () => {
+      inbound.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      outbound.pipe(inbound).pipe(outbound);
+    });
+    for (const socket of [inbound, outbound]) socket.on('error', () => undefined);
+    cleanups.push(() => inbound.destroy());
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  cleanups.push(() => proxy.close());
+  const { port } = proxy.address() as net.AddressInfo;
+  const client = connect(server, { proxy: new URL(`http://127.0.0.1:${port}`) });
+  await expect(client.client.get(SECRETS, { namespace: 'shop', name: 'a' }, never)).resolves.toMatchObject(secret('a'));
+  const controller = new AbortController();
+  const watch = follow(client, controller.signal);
+  await until(() => watch.events.length === 1);
+  expect(new Set(asked)).toEqual(new Set([server.url.host]));
+  controller.abort(new Error('done'));
+  expect(String(await watch.end)).toBe('Error: done');
 });
 
 test('a server whose certificate nobody signed is refused, and the reason says so', async () => {
