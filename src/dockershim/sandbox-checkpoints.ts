@@ -11,11 +11,14 @@ export interface SandboxCheckpoint {
   readonly record: SandboxRecord;
   /** Present once the network has been set up by somebody other than the engine. */
   readonly network?: SandboxNetworkState | undefined;
+  /** The network has been taken down: nothing is left to do. */
+  readonly networkDown?: boolean | undefined;
 }
 
 const schema = z.object({
   record: sandboxRecordSchema,
   network: z.object({ ips: z.array(z.string()), details: z.unknown().optional() }).optional(),
+  networkDown: z.boolean().optional(),
 });
 
 /**

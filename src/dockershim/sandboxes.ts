@@ -1,4 +1,4 @@
-import { NotFoundError, errorMessage } from '../lib/errors.ts';
+import { FailedPreconditionError, NotFoundError, errorMessage } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { SandboxNetwork, SandboxNetworkRequest } from '../network/sandbox-network.ts';
 import type { PodSandbox, PodSandboxConfig, PodSandboxFilter, PodSandboxStatus, PreparedSandbox } from '../runtime/types.ts';
@@ -50,6 +50,10 @@ export class Sandboxes {
   async prepare(config: PodSandboxConfig, runtimeHandler: string, signal: AbortSignal): Promise<PreparedSandbox> {
     const { engine, view, link, network, image, checkpoints, instanceId, contextOf } = this.#options;
     const context = contextOf(await link.connected(signal));
+    const readiness = network.readiness();
+    if (!readiness.ready && config.linux.securityContext.namespaceOptions.network !== 'node') {
+      throw new FailedPreconditionError(readiness.message);
+    }
     const record = sandboxRecord(config, runtimeHandler);
     const labels = encodeRecord(instanceId, record);
     const name = sandboxName(config.metadata);
@@ -138,14 +142,16 @@ export class Sandboxes {
 
   /** Completes what a crash may have interrupted: sandboxes that run but still have the engine's resolv.conf. */
   async adopt(signal: AbortSignal): Promise<void> {
-    const { view, logger } = this.#options;
+    const { view, network, checkpoints, logger } = this.#options;
     const entries = await view.list((record) => record.kind === 'sandbox', signal);
     for (const { inspection, record } of entries) {
-      if (record.kind !== 'sandbox' || record.dnsConfig === undefined || sandboxState(inspection) !== 'ready') continue;
+      if (record.kind !== 'sandbox' || sandboxState(inspection) !== 'ready') continue;
       try {
-        await writeResolvConf(inspection.resolvConfPath, record.dnsConfig);
+        if (record.dnsConfig !== undefined) await writeResolvConf(inspection.resolvConfPath, record.dnsConfig);
+        const state = checkpoints.get(inspection.id)?.network;
+        if (state !== undefined) await network.check?.(networkRequest(inspection.id, record, inspection.pid), state, signal);
       } catch (error) {
-        logger.warn('Cannot restore the resolv.conf of a sandbox', { sandbox: inspection.id, error: errorMessage(error) });
+        logger.warn('A sandbox that was found running is not as it should be', { sandbox: inspection.id, error: errorMessage(error) });
       }
     }
   }
@@ -192,9 +198,10 @@ export class Sandboxes {
     const { network, checkpoints } = this.#options;
     const checkpoint = checkpoints.get(id);
     const record = checkpoint?.record ?? entry?.record;
-    if (record?.kind !== 'sandbox' || record.namespaceOptions.network === 'node') return;
+    if (network.mode === 'engine' || record?.kind !== 'sandbox' || record.namespaceOptions.network === 'node') return;
+    if (checkpoint?.networkDown === true) return;
     await network.tearDown(networkRequest(id, record, entry?.inspection.pid ?? 0), checkpoint?.network, signal);
-    if (checkpoint?.network !== undefined) await checkpoints.put(id, { record });
+    if (checkpoint !== undefined) await checkpoints.put(id, { record, networkDown: true });
   }
 }
 

@@ -35,6 +35,8 @@ export interface SandboxNetwork {
   /** `undefined`: the engine did it, and its inspection tells the addresses. */
   setUp(request: SandboxNetworkRequest, signal: AbortSignal): Promise<SandboxNetworkState | undefined>;
   tearDown(request: SandboxNetworkRequest, state: SandboxNetworkState | undefined, signal: AbortSignal): Promise<void>;
+  /** Optional: whether a running sandbox's network is still as `setUp` made it. @throws Error naming what is missing */
+  check?(request: SandboxNetworkRequest, state: SandboxNetworkState, signal: AbortSignal): Promise<void>;
   /** The node's pod CIDR, once the control plane has given one. */
   updatePodCidr(podCidr: string): void;
   start(signal: AbortSignal): Promise<void>;

@@ -8,6 +8,7 @@ import { systemClock } from '../../../src/lib/clock.ts';
 import { createLogger } from '../../../src/lib/log.ts';
 import { dockerBridgeNetwork } from '../../../src/network/docker-bridge.ts';
 import { createNetnsDialer } from '../../../src/network/netns-dialer.ts';
+import type { SandboxNetwork } from '../../../src/network/sandbox-network.ts';
 import { startRegistry } from '../../cluster/registry.ts';
 import { startTestBed, type TestBed } from '../../cluster/test-bed.ts';
 import type { RuntimeUnderTest } from './bed.ts';
@@ -42,11 +43,11 @@ export function settingsOn(bed: TestBed, changes: Partial<DockershimSettings> = 
 }
 
 /** A dockershim in this process. */
-export async function startDockershim(settings: DockershimSettings): Promise<DockerService> {
+export async function startDockershim(settings: DockershimSettings, network: SandboxNetwork = dockerBridgeNetwork): Promise<DockerService> {
   const service = createDockerService(settings, {
     clock: systemClock,
     logger,
-    network: dockerBridgeNetwork,
+    network,
     dialer: createNetnsDialer({ clock: systemClock, log: logger, helperCommand: [process.execPath, netnsHelper] }),
   });
   await service.start(new AbortController().signal);
@@ -103,6 +104,27 @@ export async function dockerServiceUnderTest(): Promise<RuntimeUnderTest> {
     await bed.stop();
     throw error;
   }
+}
+
+/** What a {@link Bed} needs for tests of one engine that bring no registry. */
+export function dockerUnderTest(service: () => DockerService, bed: TestBed): RuntimeUnderTest {
+  const nothing = { reference: '', byDigest: '', digest: '' };
+  return {
+    get runtime() {
+      return service().runtime;
+    },
+    get images() {
+      return service().images;
+    },
+    shellImage: 'busybox:latest',
+    nonRootImage: '',
+    openImage: nothing,
+    secretImage: { ...nothing, username: '', password: '' },
+    silentRegistry: { host: '', progressDeadlineMs: 0 },
+    workDirectory: path.join(bed.node.dir, 'work'),
+    parseLog: parseJsonLines,
+    stop: () => Promise.resolve(),
+  };
 }
 
 /** Lines of Docker's json-file, without their ends. */

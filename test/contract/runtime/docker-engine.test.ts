@@ -9,8 +9,8 @@ import { errorCode } from '../../../src/lib/errors.ts';
 import type { ContainerEventMessage } from '../../../src/runtime/types.ts';
 import type { TestBed } from '../../cluster/test-bed.ts';
 import { waitFor } from '../../cluster/wait.ts';
-import { Bed, type RuntimeUnderTest } from './bed.ts';
-import { parseJsonLines, settingsOn, startDockerBed, startDockershim } from './docker-bed.ts';
+import { Bed } from './bed.ts';
+import { dockerUnderTest, settingsOn, startDockerBed, startDockershim } from './docker-bed.ts';
 
 /** What only DockerService promises: to be a guest on the engine, and to ride out its absences. */
 describe('DockerService and its engine', () => {
@@ -23,7 +23,7 @@ describe('DockerService and its engine', () => {
   beforeAll(async () => {
     testBed = await startDockerBed();
     service = await startDockershim(settingsOn(testBed));
-    bed = new Bed(underTest());
+    bed = new Bed(dockerUnderTest(() => service, testBed));
   });
   afterEach(async () => {
     await bed.cleanUp();
@@ -217,26 +217,6 @@ describe('DockerService and its engine', () => {
   async function runtimeReady(): Promise<boolean> {
     const { conditions } = await service.runtime.status({}, signal);
     return conditions.every((condition) => condition.status);
-  }
-
-  function underTest(): RuntimeUnderTest {
-    const nothing = { reference: '', byDigest: '', digest: '' };
-    return {
-      get runtime() {
-        return service.runtime;
-      },
-      get images() {
-        return service.images;
-      },
-      shellImage: 'busybox:latest',
-      nonRootImage: '',
-      openImage: nothing,
-      secretImage: { ...nothing, username: '', password: '' },
-      silentRegistry: { host: '', progressDeadlineMs: 0 },
-      workDirectory: path.join(testBed.node.dir, 'work'),
-      parseLog: parseJsonLines,
-      stop: () => Promise.resolve(),
-    };
   }
 });
 
