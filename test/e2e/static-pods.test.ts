@@ -166,7 +166,7 @@ describe('without an API server', () => {
     const { agent } = cluster.node;
     await agent.stop();
     await writeManifest('third', podOf('third'));
-    const { apiServer, controllerManager, scheduler } = cluster.bed.controlPlane;
+    const { apiServer } = cluster.bed.controlPlane;
     await apiServer.kill();
     await agent.start();
     await waitFor('the pod to run', async () => (await containersOf('third-static')).split('\n').length >= 3, {
@@ -174,7 +174,6 @@ describe('without an API server', () => {
       explain: () => agent.log(),
     });
     await apiServer.start();
-    await Promise.all([controllerManager.start(), scheduler.start()]); // they end when they lose their leases
     await cluster.node.ready();
     const pod = await untilMirror('third-static', (mirrored) => condition(mirrored.status ?? {}, 'Ready') === 'True');
     expect(pod.status?.containerStatuses?.[0]?.restartCount).toBe(0);
