@@ -23,3 +23,11 @@ test('cancelled, it never fires', async () => {
   expect(onIdle).not.toHaveBeenCalled();
   expect(clock.pendingTimers).toBe(0);
 });
+
+test('a limit of 0 is none', async () => {
+  const clock = new FakeClock();
+  const onIdle = vi.fn();
+  new IdleTimer(clock, 0, onIdle);
+  await clock.advance(365 * 24 * 3_600_000);
+  expect(onIdle).not.toHaveBeenCalled();
+});

@@ -8,12 +8,13 @@ export class IdleTimer {
   #touchedAt: number;
   #timer: Timer | undefined;
 
+  /** A limit of 0 is none. */
   constructor(clock: Clock, limitMs: number, onIdle: () => void) {
     this.#clock = clock;
     this.#limitMs = limitMs;
     this.#onIdle = onIdle;
     this.#touchedAt = clock.monotonic();
-    this.#arm(limitMs);
+    if (limitMs > 0) this.#arm(limitMs);
   }
 
   /** Something happened. */

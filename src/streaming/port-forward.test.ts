@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { FakeClock, settle } from '../lib/fake-clock.ts';
 import { silentLogger } from '../lib/log.ts';
 import type { MuxStream } from './mux-stream.ts';
-import { acceptPortForward, parsePortForwardPorts } from './port-forward.ts';
+import { acceptPortForward } from './port-forward.ts';
 import { SpdyConnection } from './spdy/connection.ts';
 import type { PortForwardConnection, PortForwardSession } from './types.ts';
 
@@ -123,13 +123,4 @@ test('half a pair is given up after 30 s, and the client is told', async () => {
   await open(client, 'data', '80', '1');
   await settle();
   expect(opened).toEqual([]);
-});
-
-test('ports of a WebSocket request are read from its query', () => {
-  const ports = (query: string): number[] => parsePortForwardPorts(new URLSearchParams(query));
-  expect(ports('port=80&port=443,8080')).toEqual([80, 443, 8080]);
-  expect(() => ports('')).toThrow('query parameter "port" is required');
-  expect(() => ports('port=')).toThrow('cannot be empty');
-  expect(() => ports('port=80,x')).toThrow('unable to parse "x"');
-  expect(() => ports('port=0')).toThrow('between 1 and 65535');
 });

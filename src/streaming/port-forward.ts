@@ -20,20 +20,6 @@ const MAX_PORT = 0xffff;
 const MAX_WEBSOCKET_PORTS = 127;
 
 /**
- * The ports that a WebSocket port-forward request names in its query (cri-streaming portforward.NewV4Options); a SPDY client
- * names them in each stream, so for it the answer is empty.
- * @throws InvalidInputError
- */
-export function parsePortForwardPorts(query: URLSearchParams): number[] {
-  const values = query.getAll('port');
-  if (values.length === 0) throw new InvalidInputError('query parameter "port" is required');
-  return values.flatMap((value) => {
-    if (value === '') throw new InvalidInputError('query parameter "port" cannot be empty');
-    return value.split(',').map((item) => parsePort(item));
-  });
-}
-
-/**
  * Agrees with the client on SPDY/3.1, SPDY in a WebSocket, or a WebSocket with two channels for each of `ports`. Aborting the
  * signal ends the session at any time.
  * @throws InvalidInputError after the client was answered
@@ -124,12 +110,6 @@ function serveChannels(upgrade: UpgradeRequest, ports: readonly number[], settin
     session.add(new StreamPair(port, String(index), data, error, closeBehindLast));
   });
   return session;
-}
-
-function parsePort(text: string): number {
-  const port = toPort(text);
-  if (port === undefined) throw new InvalidInputError(`unable to parse ${JSON.stringify(text)} as a port between 1 and ${MAX_PORT}`);
-  return port;
 }
 
 function toPort(text: string): number | undefined {

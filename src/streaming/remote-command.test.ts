@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { FakeClock, settle } from '../lib/fake-clock.ts';
 import { silentLogger } from '../lib/log.ts';
-import { acceptRemoteCommand, parseRemoteCommandStreams } from './remote-command.ts';
+import { acceptRemoteCommand } from './remote-command.ts';
 import { SpdyConnection } from './spdy/connection.ts';
 import type { RemoteCommandStreams } from './types.ts';
 
@@ -119,11 +119,4 @@ test('a server that stops closes its running sessions', async () => {
   stop.abort();
   await settle();
   expect([signal.aborted, client.signal.aborted]).toEqual([true, true]);
-});
-
-test('the streams of a request are those its query names with 1; a terminal has no stderr of its own', () => {
-  const parse = (query: string): RemoteCommandStreams => parseRemoteCommandStreams(new URLSearchParams(query));
-  expect(parse('input=1&output=1&error=1&tty=1')).toEqual({ stdin: true, stdout: true, stderr: false, tty: true });
-  expect(parse('output=true&error=1')).toEqual({ stdin: false, stdout: false, stderr: true, tty: false });
-  expect(() => parse('tty=1&error=1')).toThrow('at least 1 of stdin, stdout, stderr');
 });

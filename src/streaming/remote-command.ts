@@ -1,6 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
 import { withDeadline } from '../lib/abort.ts';
-import { InvalidInputError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { MuxStream } from './mux-stream.ts';
 import { isWebSocketUpgrade, switchToSpdy } from './negotiate.ts';
@@ -15,7 +14,7 @@ import { WebSocketChannels } from './websocket/channels.ts';
 export interface SessionSettings {
   readonly clock: Clock;
   readonly log: Logger;
-  /** A session on which nothing came or went for this long is closed. */
+  /** A session on which nothing came or went for this long is closed; 0 is never. */
   readonly idleTimeoutMs: number;
   /** How long a SPDY client may take to open its streams. */
   readonly streamCreationTimeoutMs: number;
@@ -25,21 +24,6 @@ export interface SessionSettings {
 export const DEFAULT_IDLE_TIMEOUT_MS = 4 * 60 * 60 * 1000;
 /** kubelet remotecommand.DefaultStreamCreationTimeout. */
 export const DEFAULT_STREAM_CREATION_TIMEOUT_MS = 30_000;
-
-/**
- * The streams that an exec or attach request names in its query (cri-streaming remotecommand.NewOptions): `input`, `output`,
- * `error` and `tty` are 1.
- * @throws InvalidInputError when it names none
- */
-export function parseRemoteCommandStreams(query: URLSearchParams): RemoteCommandStreams {
-  const asked = (name: string): boolean => query.get(name) === '1';
-  const tty = asked('tty');
-  const streams = { stdin: asked('input'), stdout: asked('output'), stderr: asked('error') && !tty, tty };
-  if (!streams.stdin && !streams.stdout && !streams.stderr) {
-    throw new InvalidInputError('you must specify at least 1 of stdin, stdout, stderr');
-  }
-  return streams;
-}
 
 /**
  * Agrees with the client on SPDY/3.1 or a WebSocket sub-protocol and waits until its streams are there. Aborting the signal ends

@@ -8,7 +8,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { proxyUpgrade } from '../../../src/streaming/proxy-upgrade.ts';
-import { parseRemoteCommandStreams } from '../../../src/streaming/remote-command.ts';
 import { createStreamingServer } from '../../../src/streaming/streaming-server.ts';
 import type { StreamingServer } from '../../../src/streaming/types.ts';
 import { connectSpdy, connectTunnel, forward, runRemoteCommand } from './clients.ts';
@@ -30,7 +29,9 @@ beforeAll(async () => {
     const query = new URL(request.url ?? '', 'http://agent').searchParams;
     const options = {
       runtimeSpeaksWebSocket: query.get('own') === '1',
-      streams: query.has('port-forward') ? undefined : parseRemoteCommandStreams(query),
+      streams: query.has('port-forward')
+        ? undefined
+        : { stdin: query.get('input') === '1', stdout: true, stderr: query.get('error') === '1', tty: query.get('tty') === '1' },
       idleTimeoutMs: 3_600_000,
       clock: systemClock,
       log: silentLogger,
