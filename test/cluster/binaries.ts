@@ -8,7 +8,27 @@ import { run } from './run.ts';
 /** The Kubernetes release that everything here is built from, as go.mod names it. */
 export const kubernetesVersion = 'v1.37.2';
 
-const moduleFolder = join(import.meta.dirname, 'go');
+/** The Helm release that is tested with, as go-helm/go.mod names it. */
+export const helmVersion = 'v4.2.4';
+
+/** A Go module whose programs are built, and how. */
+interface GoModule {
+  readonly folder: string;
+  /** Names the programs' folders in the cache. */
+  readonly version: string;
+  readonly linkerFlags: string;
+}
+
+const kubernetesModule: GoModule = {
+  folder: join(import.meta.dirname, 'go'),
+  version: kubernetesVersion,
+  linkerFlags: kubernetesLinkerFlags(),
+};
+const helmModule: GoModule = {
+  folder: join(import.meta.dirname, 'go-helm'),
+  version: helmVersion,
+  linkerFlags: `-s -w -X helm.sh/helm/v4/internal/version.version=${helmVersion}`,
+};
 
 /** How to start each program of the control plane: the words before its own arguments. */
 export interface ControlPlanePrograms {
@@ -50,21 +70,27 @@ export function lenientRuncBinary(progress: Progress, signal?: AbortSignal): Pro
   return build('lenient-runc', './lenient-runc', {}, progress, signal);
 }
 
+/** The program `helm`. */
+export function helmBinary(progress: Progress, signal?: AbortSignal): Promise<string> {
+  return build('helm', 'helm.sh/helm/v4/cmd/helm', { module: helmModule }, progress, signal);
+}
+
 async function build(
   what: string,
   pkg: string,
-  options: { readonly tags?: string },
+  options: { readonly tags?: string; readonly module?: GoModule },
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<string> {
   const name = pkg.slice(pkg.lastIndexOf('/') + 1);
-  const sources = [join(moduleFolder, 'go.mod'), join(moduleFolder, 'go.sum')];
-  if (pkg.startsWith('./')) sources.push(join(moduleFolder, name));
-  const command = ['build', '-v', '-trimpath', '-buildvcs=false', '-tags', options.tags ?? '', '-ldflags', linkerFlags()];
+  const { folder, version, linkerFlags } = options.module ?? kubernetesModule;
+  const sources = [join(folder, 'go.mod'), join(folder, 'go.sum')];
+  if (pkg.startsWith('./')) sources.push(join(folder, name));
+  const command = ['build', '-v', '-trimpath', '-buildvcs=false', '-tags', options.tags ?? '', '-ldflags', linkerFlags];
   const key = keyOf(process.arch, pkg, ...command, await keyOfFiles(...sources));
   return cached({
     what,
-    path: `bin/${name}-${kubernetesVersion}-${key}/${name}`,
+    path: `bin/${name}-${version}-${key}/${name}`,
     make: async (target) => {
       const { go, env } = await findGo(progress, signal);
       // One heavy build at a time: two would only take each other's cores and memory.
@@ -73,7 +99,7 @@ async function build(
       });
       try {
         await mkdir(dirname(target), { recursive: true });
-        await compile(what, [go, ...command, '-o', target, pkg], env, progress, signal);
+        await compile(what, [go, ...command, '-o', target, pkg], { cwd: folder, env }, progress, signal);
         await chmod(target, 0o755);
       } finally {
         await held.release();
@@ -92,7 +118,7 @@ const buildTimeoutMs = 45 * 60_000;
 async function compile(
   what: string,
   command: readonly string[],
-  env: NodeJS.ProcessEnv,
+  place: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<void> {
@@ -105,8 +131,7 @@ async function compile(
   const timer = setInterval(say, progressIntervalMs);
   try {
     await run(command, {
-      cwd: moduleFolder,
-      env,
+      ...place,
       timeoutMs: buildTimeoutMs,
       signal,
       // -v prints a line for each package that is compiled.
@@ -119,7 +144,7 @@ async function compile(
 }
 
 /** Without these the server calls itself v0.0.0-master, and kubectl refuses it. */
-function linkerFlags(): string {
+function kubernetesLinkerFlags(): string {
   const [major = '', minor = ''] = kubernetesVersion.slice(1).split('.');
   const facts = { gitVersion: kubernetesVersion, gitMajor: major, gitMinor: minor, gitTreeState: 'clean' };
   const packages = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'];
