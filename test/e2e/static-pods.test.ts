@@ -23,6 +23,8 @@ beforeAll(async () => {
   await writeManifest('first', podOf('first', script('echo one', 'sleep infinity')));
   await cluster.node.agent.start();
   await cluster.node.ready();
+  // Else a restart meets it between its creation and its start, which counts as one of its own.
+  await untilMirror('first-static', isReady);
 });
 afterAll(async () => {
   await cluster?.stop();
@@ -53,7 +55,7 @@ test('what is changed on the node afterwards is not put back by a restart', asyn
 
 describe('a static pod', () => {
   test('runs and has a mirror in the API, which follows it', async () => {
-    const pod = await untilMirror('first-static', (mirror) => condition(mirror.status ?? {}, 'Ready') === 'True');
+    const pod = await untilMirror('first-static', isReady);
     expect(pod.metadata.annotations).toMatchObject({
       'kubernetes.io/config.source': 'file',
       'kubernetes.io/config.hash': expect.any(String) as string,
@@ -67,10 +69,7 @@ describe('a static pod', () => {
   test('goes on when its mirror is deleted, and gets another', async () => {
     const before = await mirror('first-static');
     await cluster.kubectl(['delete', 'pod', 'first-static', '--wait=false']);
-    const after = await untilMirror(
-      'first-static',
-      (pod) => pod.metadata.uid !== before?.metadata.uid && condition(pod.status ?? {}, 'Ready') === 'True',
-    );
+    const after = await untilMirror('first-static', (pod) => pod.metadata.uid !== before?.metadata.uid && isReady(pod));
     expect(after.status?.containerStatuses).toEqual(before?.status?.containerStatuses);
   });
 
@@ -89,15 +88,12 @@ describe('a static pod', () => {
     await writeManifest('first', podOf('first', script('echo two', 'sleep infinity')));
     await writeManifest('second', podOf('second'));
     await writeFile(path.join(manifests, 'broken.yaml'), '{ "kind": "Pod", ');
-    const changed = await untilMirror(
-      'first-static',
-      (pod) => pod.metadata.uid !== before?.metadata.uid && condition(pod.status ?? {}, 'Ready') === 'True',
-    );
+    const changed = await untilMirror('first-static', (pod) => pod.metadata.uid !== before?.metadata.uid && isReady(pod));
     expect(await cluster.kubectl(['logs', 'first-static'])).toBe('two\n');
     expect(changed.metadata.annotations?.['kubernetes.io/config.hash']).not.toBe(
       before?.metadata.annotations?.['kubernetes.io/config.hash'],
     );
-    await untilMirror('second-static', (pod) => condition(pod.status ?? {}, 'Ready') === 'True');
+    await untilMirror('second-static', isReady);
     const broken = (await cluster.log()).split('\n').filter((line) => line.includes('broken.yaml'));
     expect(broken.length, broken.join('\n')).toBe(1);
     await rm(path.join(manifests, 'first.yaml'));
@@ -175,7 +171,7 @@ describe('without an API server', () => {
     });
     await apiServer.start();
     await cluster.node.ready();
-    const pod = await untilMirror('third-static', (mirrored) => condition(mirrored.status ?? {}, 'Ready') === 'True');
+    const pod = await untilMirror('third-static', isReady);
     expect(pod.status?.containerStatuses?.[0]?.restartCount).toBe(0);
   });
 });
@@ -232,6 +228,10 @@ test('an agent with a bootstrap token asks for its certificate, joins with it, a
 
 async function writeManifest(name: string, pod: object, directory = manifests): Promise<void> {
   await writeFile(path.join(directory, `${name}.yaml`), JSON.stringify(pod));
+}
+
+function isReady(pod: Pod): boolean {
+  return condition(pod.status ?? {}, 'Ready') === 'True';
 }
 
 async function mirror(name: string): Promise<Pod | undefined> {

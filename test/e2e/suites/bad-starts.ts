@@ -96,7 +96,7 @@ export function badStartsSuite(cluster: () => Cluster): void {
     await cluster().kubectl(['delete', 'node', 'late']);
   });
 
-  describe('an API server that refuses', () => {
+  describe.concurrent('an API server that refuses', () => {
     const refused = async (name: string, port: number, text: string): Promise<AgentProcess> => {
       const { node, controlPlane, engine } = cluster().bed;
       const file = path.join(node.dir, `${name}.kubeconfig`);
