@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Readable } from 'node:stream';
+import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
@@ -181,6 +182,31 @@ test.each(['spdy/v4.channel.k8s.io', 'ws/v5.channel.k8s.io'])(
     await outcome;
   },
   40_000,
+);
+
+test.each(['v5.channel.k8s.io', 'v4.base64.channel.k8s.io', ''])(
+  'ws/%s: no messages of a client end the server or another session',
+  async (protocol) => {
+    const message = fc.oneof(
+      fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+      fc
+        .tuple(fc.constantFrom(0, 1, 3, 4, 5, 48, 52, 255), fc.uint8Array({ maxLength: 40 }))
+        .map(([channel, rest]) => Buffer.from([channel, ...rest])),
+      fc.json().map((json) => Buffer.from(`\x04${json}`)),
+      fc.string({ maxLength: 50 }),
+    );
+    for (const messages of fc.sample(fc.array(message, { maxLength: 40 }), 25)) {
+      const webSocket = await connectWebSocket(execUrl(['cat'], { stdin: new Readable(), stdout: true, stderr: true }), protocol);
+      for (const one of messages) webSocket.send(one);
+      await new Promise<void>((resolve) => {
+        webSocket.once('close', () => resolve());
+        webSocket.once('pong', () => webSocket.terminate());
+        webSocket.ping();
+      });
+    }
+    await eventually(() => runtime.running === 0);
+    expect((await exec('ws/v5.channel.k8s.io', ['echo', 'well'], { stdout: true })).stdout.toString()).toBe('well\n');
+  },
 );
 
 test('attach copies both ways until the input ends', async () => {
