@@ -81,8 +81,10 @@ export function stepsBack(events: readonly Seen<Pod>[]): string[] {
 function containerStepsBack(name: string, old: ContainerStatusObject, now: ContainerStatusObject): string[] {
   const faults: string[] = [];
   if (now.restartCount < old.restartCount) faults.push(`${name}: restartCount ${old.restartCount} → ${now.restartCount}`);
-  if (old.containerID !== undefined && now.containerID === undefined) faults.push(`${name}: lost its containerID`);
   const [was, is] = [old.state ?? {}, now.state ?? {}];
+  // One that was made and never ran may be replaced without a trace.
+  const hasRun = was.running !== undefined || was.terminated !== undefined;
+  if (hasRun && old.containerID !== undefined && now.containerID === undefined) faults.push(`${name}: lost its containerID`);
   const same = old.containerID === now.containerID;
   if (same && was.terminated !== undefined && is.running !== undefined) faults.push(`${name}: terminated → running`);
   if (same && was.running !== undefined && is.running !== undefined && was.running.startedAt !== is.running.startedAt) {
