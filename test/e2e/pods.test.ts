@@ -1,8 +1,10 @@
 import { afterAll, beforeAll } from 'vitest';
 import { startCluster, type Cluster } from './cluster.ts';
 import { containersSuite } from './suites/containers.ts';
+import { imagesSuite } from './suites/images.ts';
 import { lifecycleSuite } from './suites/lifecycle.ts';
 import { nodeSuite } from './suites/node.ts';
+import { probesSuite } from './suites/probes.ts';
 import { streamsSuite } from './suites/streams.ts';
 import { volumesSuite } from './suites/volumes.ts';
 
@@ -19,4 +21,6 @@ nodeSuite(() => cluster);
 lifecycleSuite(() => cluster);
 containersSuite(() => cluster);
 volumesSuite(() => cluster);
+imagesSuite(() => cluster);
+probesSuite(() => cluster);
 streamsSuite(() => cluster);
