@@ -1,10 +1,12 @@
 /** The HTTPS server on :10250. */
+import { POD_UID_LABEL } from '../api/container-labels.ts';
 import type { Pod } from '../api/types.ts';
 import { AccessReviewer, TokenReviewer } from '../cluster/reviews.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { ObservedPod } from '../pods/types.ts';
+import { containerEnded } from '../runtime/logs/container-ended.ts';
 import { readLogs } from '../runtime/logs/read-logs.ts';
 import type { ContainerStatus, RuntimeService } from '../runtime/types.ts';
 import { NodeServer } from '../server/node-server.ts';
@@ -49,7 +51,11 @@ export async function createServer(deps: ServerPartsDeps): Promise<NodeServer> {
     runtime,
     containerLogs: {
       read: (container, options, signal) =>
-        readLogs({ path: container.logPath, options, ended: whenEnded(parts, container, signal) }, { clock }, signal),
+        readLogs(
+          { path: container.logPath, options, ended: containerEnded(parts.pleg, podUidOf(container), container.id, signal) },
+          { clock },
+          signal,
+        ),
     },
     streams: {
       proxy: (upgrade, url, streams, signal) =>
@@ -68,23 +74,7 @@ export async function createServer(deps: ServerPartsDeps): Promise<NodeServer> {
   });
 }
 
-/** Resolves when the container no longer runs, or nobody asks any more. */
-function whenEnded({ pleg }: PodParts, container: ContainerStatus, signal: AbortSignal): Promise<void> {
-  const uid = container.labels['io.kubernetes.pod.uid'] ?? '';
-  const runs = (): boolean => pleg.get(uid)?.containers.find(({ id }) => id === container.id)?.state === 'running';
-  if (container.state !== 'running' || !runs()) return Promise.resolve();
-  return new Promise((resolve) => {
-    const unsubscribe = pleg.onChange((changed) => {
-      if (changed === uid && !runs()) end();
-    });
-    const end = (): void => {
-      unsubscribe();
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    signal.addEventListener('abort', end, { once: true });
-  });
-}
+const podUidOf = ({ labels }: ContainerStatus): string => labels[POD_UID_LABEL] ?? '';
 
 /** A pod as far as the runtime knows it; none if nothing of it runs. */
 function runningPod(observed: ObservedPod | undefined): Pod[] {
