@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import type { KubeObject, NodeObject, Pod } from '../../src/api/types.ts';
 import { createAgent, type AgentOptions, type AgentProcess } from '../cluster/agent-process.ts';
@@ -114,7 +114,6 @@ describe('charts/shorelet', () => {
       expect(await cluster.kubectl([...renew, '--as=system:node:joined', '--as-group=system:nodes'])).toBe('yes\n');
       await usesObjects('joined');
       expect(await agent.log()).not.toMatch(/forbidden/i);
-      await leave('joined', agent);
       await helm(['uninstall', 'join', '--namespace', 'kube-system', '--wait']);
       const left = ['get', 'clusterrolebindings,secrets', '--all-namespaces', '-o', 'name', '-l', 'app.kubernetes.io/instance=join'];
       expect(await cluster.kubectl(left)).toBe('');
@@ -131,7 +130,7 @@ describe('charts/shorelet', () => {
       await untilReady('shorelet-machine', agent);
       await usesObjects('shorelet-machine');
       expect(await agent.log()).not.toMatch(/forbidden/i);
-      await leave('shorelet-machine', agent);
+      await helm(['uninstall', 'shorelet', '--namespace', ns.name, '--wait']);
       await ns.remove();
     });
 
@@ -146,14 +145,13 @@ describe('charts/shorelet', () => {
         ],
         args: ['--node-name', name, ...(options.args ?? [])],
       });
+      onTestFinished(async () => {
+        await agent.stop();
+        // Without its object nothing is scheduled to a node that has just gone.
+        await cluster.kubectl(['delete', 'node', name, '--ignore-not-found']);
+      });
       await agent.start();
       return agent;
-    }
-
-    /** Without its object nothing is scheduled to a node that has just gone. */
-    async function leave(name: string, agent: AgentProcess): Promise<void> {
-      await agent.stop();
-      await cluster.kubectl(['delete', 'node', name]);
     }
   });
 
