@@ -10,7 +10,7 @@ import type { CertificateSource } from '../cluster/types.ts';
 import type { Config } from '../config/config.ts';
 import { backoffDelay, type BackoffPolicy } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import { errorMessage, InvalidInputError, isDeadlineExceeded, isUnavailable } from '../lib/errors.ts';
+import { errorMessage, InvalidInputError, isAbort, isFailedPrecondition, isInvalidInput } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { TlsMaterial } from '../server/types.ts';
 import { connect, type ClusterParts } from './cluster-parts.ts';
@@ -50,7 +50,8 @@ async function bootstrap(config: Config, clock: Clock, log: Logger, signal: Abor
       await bootstrapClientCertificate(options, signal);
       return;
     } catch (error) {
-      if (!isUnavailable(error) && !isDeadlineExceeded(error)) throw error;
+      // Denied by the cluster, or a kubeconfig that is no good: trying again changes nothing. A token may yet become valid.
+      if (isFailedPrecondition(error) || isInvalidInput(error) || isAbort(error)) throw error;
       if (failures === 1) log.warn('No client certificate can be asked for yet; retrying', { error: errorMessage(error) });
       await clock.sleep(backoffDelay(BOOTSTRAP_RETRY, failures), signal);
     }
