@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, readlink, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { kubeletBinary } from './binaries.ts';
@@ -34,16 +34,13 @@ export interface PeerKubelet {
   readonly startedAt: number;
   /** Waits until the API server says that the node is Ready. */
   ready(timeoutMs?: number): Promise<unknown>;
-  /** Stops both, and undoes what they change outside of the test bed. */
+  /** Stops both. */
   stop(): Promise<void>;
 }
 
-/** Folders that the kubelet and libcni have compiled in; both only put links and small files there. */
-const containerLogs = '/var/log/containers';
-const cniResults = '/var/lib/cni/results';
-/** The innermost first, as they have to be removed. */
-const compiledIn = [containerLogs, cniResults, dirname(cniResults)] as const;
-/** What the kubelet sets on its machine when it starts: `setupKernelTunables` in pkg/kubelet/cm. */
+/** Folders that are compiled into the kubelet and libcni. The peer sees its own in their place. */
+const compiledIn = ['/var/lib/kubelet', '/var/log/containers', '/var/lib/cni'] as const;
+/** What the kubelet sets on its machine when it starts (`setupKernelTunables` in pkg/kubelet/cm). The peer sets its own copies. */
 const tunables = [
   'vm/overcommit_memory',
   'vm/panic_on_oom',
@@ -53,34 +50,37 @@ const tunables = [
   'kernel/keys/root_maxbytes',
 ] as const;
 
-/** Starts the peer. Its processes and mounts go when the slot is released; call `stop` before that for the rest. */
+/** Starts the peer. It goes when the slot is released; `stop` also removes the empty folders that it needed. */
 export async function startPeerKubelet(bed: TestBed, options: PeerOptions): Promise<PeerKubelet> {
   const { machine, nodeName, signal } = options;
-  const kubeletProgram = await kubeletBinary(machine.slot.progress, signal);
+  const program = await kubeletBinary(machine.slot.progress, signal);
   const socketPath = join(machine.runDir, 'containerd.sock');
   const containerd = await createContainerd(machine, socketPath);
-  const kubelet = await createKubelet(bed, options, kubeletProgram, socketPath);
-  const before = await machineSettings();
-  const ready = (timeoutMs = 60_000): Promise<unknown> => {
-    const jsonpath = '-o=jsonpath={.status.conditions[?(@.type=="Ready")].status}';
-    return waitFor(
-      `node ${nodeName} to be Ready`,
-      async () => (await bed.controlPlane.kubectl(['get', 'node', nodeName, jsonpath])).stdout === 'True',
-      { timeoutMs, signal, explain: () => tailOf(kubelet.logFile) },
-    );
-  };
+  const mountPoints = await makeMountPoints();
+  let kubelet: Component | undefined;
   const stop = async (): Promise<void> => {
-    await kubelet.stop();
+    await kubelet?.stop();
     await containerd.stop();
-    await restoreMachine(machine, before);
+    // Not empty means that somebody else has begun to use it.
+    for (const folder of mountPoints) await rmdir(folder).catch(() => undefined);
   };
   try {
     await containerd.start(signal);
     await importImages(machine, socketPath, ['pause', ...(options.images ?? [])], signal);
     await makeCgroupRoot(machine);
+    const started = await createKubelet(bed, options, program, socketPath, containerd.pid);
+    kubelet = started;
     const startedAt = performance.now();
-    await kubelet.start(signal);
-    return { nodeName, machine, containerd, kubelet, startedAt, ready, stop };
+    await started.start(signal);
+    const ready = (timeoutMs = 60_000): Promise<unknown> => {
+      const jsonpath = '-o=jsonpath={.status.conditions[?(@.type=="Ready")].status}';
+      return waitFor(
+        `node ${nodeName} to be Ready`,
+        async () => (await bed.controlPlane.kubectl(['get', 'node', nodeName, jsonpath])).stdout === 'True',
+        { timeoutMs, signal, explain: () => tailOf(started.logFile) },
+      );
+    };
+    return { nodeName, machine, containerd, kubelet: started, startedAt, ready, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -113,16 +113,53 @@ async function createContainerd(machine: TestNode, socketPath: string): Promise<
   await writeFile(configurationFile, `${configuration.join('\n')}\n`);
   return createComponent(machine.slot, {
     name: `containerd of ${machine.name}`,
-    command: [...machine.enter, await machine.slot.tools.find('containerd'), '--config', configurationFile],
+    command: [
+      ...machine.enter,
+      // A mount namespace for both programs. Shared inside, so that mounts reach the containers that ask for them.
+      ...['unshare', '--mount', '--propagation=private', '--', 'sh', await writePrivateMounts(machine)],
+      ...[await machine.slot.tools.find('containerd'), '--config', configurationFile],
+    ],
     logFile: join(machine.dir, 'peer-containerd.log'),
     ready: () => accepts(socketPath),
   });
 }
 
+/** A script that gives its mount namespace what the peer would change on the machine, then becomes the command it is given. */
+async function writePrivateMounts(machine: TestNode): Promise<string> {
+  const dir = join(machine.dir, 'peer-mounts');
+  const lines = ['set -e', 'mount --make-rshared /'];
+  const bind = (source: string, target: string): void => void lines.push(`mount --bind '${source}' '${target}'`);
+  for (const folder of compiledIn) {
+    await mkdir(join(dir, folder), { recursive: true });
+    bind(join(dir, folder), folder);
+  }
+  for (const name of tunables) {
+    const path = join('/proc/sys', name);
+    await mkdir(dirname(join(dir, path)), { recursive: true });
+    await writeFile(join(dir, path), await readFile(path));
+    bind(join(dir, path), path);
+  }
+  lines.push('exec "$@"');
+  const script = join(machine.dir, 'peer-mounts.sh');
+  await writeFile(script, `${lines.join('\n')}\n`);
+  return script;
+}
+
+/** Those of the compiled-in folders that were not there and are now. */
+async function makeMountPoints(): Promise<string[]> {
+  const made: string[] = [];
+  for (const folder of compiledIn) {
+    if (await exists(folder)) continue;
+    await mkdir(folder, { recursive: true });
+    made.push(folder);
+  }
+  return made;
+}
+
 function bridgeNetwork(machine: TestNode): object {
   return {
     cniVersion: '1.0.0',
-    name: networkName(machine),
+    name: 'peer',
     plugins: [
       {
         type: 'bridge',
@@ -141,12 +178,13 @@ function bridgeNetwork(machine: TestNode): object {
   };
 }
 
-/** Prefix of libcni's file names, by which ours are known. */
-function networkName(machine: TestNode): string {
-  return `${machine.slot.name}-peer`;
-}
-
-async function createKubelet(bed: TestBed, options: PeerOptions, program: string, socketPath: string): Promise<Component> {
+async function createKubelet(
+  bed: TestBed,
+  options: PeerOptions,
+  program: string,
+  socketPath: string,
+  containerdPid: number,
+): Promise<Component> {
   const { machine, nodeName } = options;
   const rootDir = join(machine.dir, 'kubelet');
   const configuration = await kubeletConfiguration(machine, bed.controlPlane, nodeName, {
@@ -168,7 +206,11 @@ async function createKubelet(bed: TestBed, options: PeerOptions, program: string
   };
   return createComponent(machine.slot, {
     name: `kubelet of ${machine.name}`,
-    command: [...machine.enter, program, ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`)],
+    command: [
+      // Network and mount namespace.
+      ...['nsenter', `--target=${containerdPid.toString()}`, '--net', '--mount', '--', program],
+      ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`),
+    ],
     logFile: join(machine.dir, 'kubelet.log'),
     // Ready is what its user asks the cluster about; here it is enough that it runs.
     ready: () => Promise.resolve(true),
@@ -190,38 +232,6 @@ async function makeCgroupRoot(machine: TestNode): Promise<void> {
   // cgroup v2 has its controllers at the top, v1 a folder for each.
   const hierarchies = (await exists(join(top, 'cgroup.controllers'))) ? [top] : (await readdir(top)).map((name) => join(top, name));
   for (const hierarchy of hierarchies) await mkdir(join(hierarchy, machine.cgroupRoot), { recursive: true });
-}
-
-interface MachineSettings {
-  readonly tunables: ReadonlyMap<string, string>;
-  /** Those of the compiled-in folders that were there before. */
-  readonly folders: ReadonlySet<string>;
-}
-
-async function machineSettings(): Promise<MachineSettings> {
-  const values = new Map<string, string>();
-  for (const name of tunables) values.set(name, await readFile(join('/proc/sys', name), 'utf8'));
-  const folders = new Set<string>();
-  for (const folder of compiledIn) if (await exists(folder)) folders.add(folder);
-  return { tunables: values, folders };
-}
-
-async function restoreMachine(machine: TestNode, before: MachineSettings): Promise<void> {
-  for (const [name, value] of before.tunables) {
-    const path = join('/proc/sys', name);
-    if ((await readFile(path, 'utf8')) !== value) await writeFile(path, value);
-  }
-  for (const name of await readdir(containerLogs).catch(() => [])) {
-    const target = await readlink(join(containerLogs, name)).catch(() => '');
-    if (target.startsWith(`${machine.dir}/`)) await rm(join(containerLogs, name));
-  }
-  for (const name of await readdir(cniResults).catch(() => [])) {
-    if (name.startsWith(`${networkName(machine)}-`)) await rm(join(cniResults, name));
-  }
-  for (const folder of compiledIn) {
-    // Not empty means that somebody else has begun to use it.
-    if (!before.folders.has(folder)) await rmdir(folder).catch(() => undefined);
-  }
 }
 
 function accepts(socketPath: string): Promise<boolean> {
