@@ -7,12 +7,16 @@ import type { DockerService } from '../dockershim/types.ts';
 import type { Clock } from '../lib/clock.ts';
 import { InvalidInputError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { CniNetwork } from '../network/cni-network.ts';
+import { createCniRunner } from '../network/cni-plugin.ts';
 import { dockerBridgeNetwork } from '../network/docker-bridge.ts';
+import { listRulesWithIptables } from '../network/forward-policy.ts';
 import { createNetnsDialer } from '../network/netns-dialer.ts';
+import type { SandboxNetwork } from '../network/sandbox-network.ts';
 import { createStreamingServer } from '../streaming/streaming-server.ts';
 import { dockershimSettings } from './settings.ts';
 
-/** @throws InvalidInputError for a runtime or network that this version does not have */
+/** @throws InvalidInputError for a runtime that this version does not have */
 export function createRuntime(config: Config, instanceId: string, clock: Clock, log: Logger, signal: AbortSignal): DockerService {
   const { kubelet, shorelet, derived } = config;
   if (derived.runtime !== 'dockershim') {
@@ -20,14 +24,11 @@ export function createRuntime(config: Config, instanceId: string, clock: Clock, 
       `containerRuntimeEndpoint: only the Docker runtime inside the agent is supported; found ${kubelet.containerRuntimeEndpoint}; leave it empty`,
     );
   }
-  if (shorelet.network.plugin !== '') {
-    throw new InvalidInputError(`network.plugin: only Docker's bridge is supported; found ${shorelet.network.plugin}; leave it empty`);
-  }
   const { streaming } = shorelet;
   return createDockerService(dockershimSettings(config, instanceId), {
     clock,
     logger: log,
-    network: dockerBridgeNetwork,
+    network: shorelet.network.plugin === 'cni' ? cniNetwork(config, clock, log) : dockerBridgeNetwork,
     dialer: createNetnsDialer({ helperCommand: [process.execPath, netnsHelper()], clock, log }),
     createStreamingServer: (runtime) =>
       createStreamingServer(
@@ -42,6 +43,16 @@ export function createRuntime(config: Config, instanceId: string, clock: Clock, 
         signal,
       ),
   });
+}
+
+function cniNetwork({ kubelet, shorelet }: Config, clock: Clock, log: Logger): SandboxNetwork {
+  const { binDirs, confDir, cacheDir } = shorelet.network;
+  // A promiscuous bridge is kubenet's; plugins see to their own bridges.
+  const hairpinMode = kubelet.hairpinMode === 'hairpin-veth' ? 'hairpin-veth' : 'none';
+  return new CniNetwork(
+    { binDirs, confDir, cacheDir, hairpinMode },
+    { run: createCniRunner({ binDirs, clock }), logger: log, listRules: listRulesWithIptables },
+  );
 }
 
 /** The helper is an entry of its own beside the bundle's chunks, or a source file when the agent runs from source. */

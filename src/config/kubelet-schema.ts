@@ -261,7 +261,6 @@ export const FIELDS_WITHOUT_EFFECT: ReadonlySet<keyof KubeletSettings> = new Set
   'imageMaximumGCAge',
   'imageGCHighThresholdPercent',
   'imageGCLowThresholdPercent',
-  'hairpinMode',
   'podCIDR',
   'imageServiceEndpoint',
   'syncFrequency',
