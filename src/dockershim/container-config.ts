@@ -1,10 +1,11 @@
 import { UnimplementedError } from '../lib/errors.ts';
 import type { ContainerConfig, NamespaceOptions, PodSandboxConfig } from '../runtime/types.ts';
-import type { ContainerSpec, HostConfig } from './engine.ts';
+import { hostDevices } from './engine-host.ts';
+import type { ContainerSpec, DeviceSpec, HostConfig } from './engine.ts';
 import { engineMounts } from './mount-config.ts';
 import { engineResources } from './resource-config.ts';
 import { cgroupParent, checkNamespaces, type EngineContext } from './sandbox-config.ts';
-import { engineUser, securityHostConfig, securityOptions } from './security-config.ts';
+import { engineUser, isNearlyPrivileged, securityHostConfig, securityOptions } from './security-config.ts';
 
 /** A container in the namespaces of its sandbox (dockershim container_create.go). */
 export async function containerSpec(
@@ -28,14 +29,10 @@ export async function containerSpec(
     ...cgroupParent(sandbox.config.linux.cgroupParent, context),
     ...namespaceModes(security.namespaceOptions, sandbox.id),
     ...(sandbox.runtimeHandler === '' || sandbox.runtimeHandler === 'docker' ? {} : { Runtime: sandbox.runtimeHandler }),
-    ...securityHostConfig(security),
-    SecurityOpt: await securityOptions(security),
+    ...securityHostConfig(security, context.host),
+    SecurityOpt: await securityOptions(security, context.host),
     Mounts: engineMounts(config.mounts, context.apiVersion),
-    Devices: config.devices.map((device) => ({
-      PathOnHost: device.hostPath,
-      PathInContainer: device.containerPath,
-      CgroupPermissions: device.permissions,
-    })),
+    ...(await engineDevices(config, context)),
     LogConfig: {
       Type: 'json-file',
       Config: { 'max-size': String(context.log.maxSizeBytes), 'max-file': String(context.log.maxFiles) },
@@ -58,6 +55,18 @@ export async function containerSpec(
     Healthcheck: { Test: ['NONE'] },
     HostConfig: hostConfig,
   };
+}
+
+/** A privileged container that is only nearly so is given every device by name. */
+async function engineDevices(config: ContainerConfig, context: EngineContext): Promise<HostConfig> {
+  const asked = config.devices.map(({ hostPath, containerPath, permissions }) => deviceSpec(hostPath, containerPath, permissions));
+  if (!isNearlyPrivileged(config.linux.securityContext, context.host)) return { Devices: asked };
+  const all = (await hostDevices()).map((device) => deviceSpec(device, device, 'rwm'));
+  return { Devices: [...all, ...asked], DeviceCgroupRules: ['a *:* rwm'] };
+}
+
+function deviceSpec(host: string, container: string, permissions: string): DeviceSpec {
+  return { PathOnHost: host, PathInContainer: container, CgroupPermissions: permissions };
 }
 
 function namespaceModes(namespaces: NamespaceOptions, sandboxId: string): HostConfig {
@@ -85,5 +94,5 @@ function pidMode(namespaces: NamespaceOptions, sandbox: string): HostConfig {
 }
 
 function oomScoreAdj(asked: number | undefined, context: EngineContext): HostConfig {
-  return asked === undefined ? {} : { OomScoreAdj: Math.max(asked, context.oomScoreFloor) };
+  return asked === undefined ? {} : { OomScoreAdj: Math.max(asked, context.host.oomScoreFloor) };
 }

@@ -136,7 +136,7 @@ export class ContainerView {
       this.noteRemoved(id);
       return;
     }
-    if (!REFRESHING.has(event.action) || this.#removed.has(id)) return;
+    if (this.#removed.has(id)) return;
     const counts = this.#seen.get(id) ?? new Map<string, number>();
     counts.set(event.action, (counts.get(event.action) ?? 0) + 1);
     this.#seen.set(id, counts);
@@ -311,6 +311,3 @@ export class ContainerView {
 export function labelOf(instanceId: string): string {
   return `${INSTANCE_LABEL}=${instanceId}`;
 }
-
-/** Events after which a container's inspection differs. */
-const REFRESHING = new Set(['create', 'start', 'die', 'oom', 'update', 'pause', 'unpause', 'rename']);

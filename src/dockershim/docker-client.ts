@@ -10,7 +10,7 @@ import type { Logger } from '../lib/log.ts';
 import { Semaphore } from '../lib/semaphore.ts';
 import { engineAnswers } from './engine-answers.ts';
 import { engineError, isNotModified } from './engine-errors.ts';
-import type { DockerEngine, EngineEvent, EngineVersion, PullProgress } from './engine.ts';
+import { CONTAINER_EVENTS, type DockerEngine, type EngineEvent, type EngineVersion, type PullProgress } from './engine.ts';
 import { readLines } from './lines.ts';
 
 export interface DockerClientOptions {
@@ -101,7 +101,7 @@ export function createDockerClient(options: DockerClientOptions): DockerEngine {
     },
 
     async events(label, signal) {
-      const filters = JSON.stringify({ type: ['container'], label: [label] });
+      const filters = JSON.stringify({ type: ['container'], event: CONTAINER_EVENTS, label: [label] });
       const opening = (abortSignal: AbortSignal) => docker.getEvents({ filters, abortSignal });
       const stream = await openStream('subscribe to events', signal, opening);
       return containerEvents(stream);

@@ -1,4 +1,5 @@
 import { UnimplementedError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
 import type { ContainerEvent, ContainerEventMessage, RuntimeService } from '../runtime/types.ts';
 import type { StreamingServer } from '../streaming/types.ts';
 import { Commands } from './commands.ts';
@@ -6,11 +7,11 @@ import { ContainerView, type ViewChange } from './container-view.ts';
 import { Containers } from './containers.ts';
 import { createDockerClient } from './docker-client.ts';
 import type { DockerEngine } from './engine.ts';
+import { probeEngineHost, type EngineHost } from './engine-host.ts';
 import { EngineLink, type Connection } from './engine-link.ts';
 import { EventFeed } from './event-feed.ts';
 import { ImageCache } from './image-cache.ts';
 import { DockerImageService } from './image-service.ts';
-import { probeOomScoreFloor } from './oom-score.ts';
 import { runtimeStatus, versionInfo } from './runtime-status.ts';
 import { SandboxCheckpoints } from './sandbox-checkpoints.ts';
 import type { EngineContext } from './sandbox-config.ts';
@@ -26,14 +27,13 @@ export function createDockerService(settings: DockershimSettings, dependencies: 
   const { instanceId } = settings;
   const engine = dependencies.engine ?? clientOf(settings, dependencies);
   const stopping = new AbortController();
-  let oomScoreFloor = 0;
   let streamingServer: StreamingServer | undefined;
 
   const imageCache = new ImageCache(engine);
   const checkpoints = new SandboxCheckpoints(settings.rootDirectory, logger);
   const feed = new EventFeed({ describe });
   const view = new ContainerView({ engine, instanceId, clock, logger, onChange: (change) => feed.publish(change) });
-  const link = new EngineLink({ engine, view, instanceId, clock, logger, onChange: onConnection });
+  const link = new EngineLink({ engine, view, instanceId, clock, logger, probeHost: probeEngineHost, onChange: onConnection });
   const images = new DockerImageService({
     engine,
     link,
@@ -119,10 +119,6 @@ export function createDockerService(settings: DockershimSettings, dependencies: 
     images,
     streaming: commands,
     async start(signal) {
-      oomScoreFloor = await probeOomScoreFloor();
-      if (oomScoreFloor > MIN_OOM_SCORE_ADJ) {
-        logger.warn('Without CAP_SYS_RESOURCE: containers get no lower oom_score_adj than this', { floor: oomScoreFloor });
-      }
       await checkpoints.load();
       streamingServer = await dependencies.createStreamingServer?.(commands);
       await network.start(signal);
@@ -146,6 +142,7 @@ export function createDockerService(settings: DockershimSettings, dependencies: 
       feed.disconnected();
       return;
     }
+    tellLimits(connection.host, logger);
     const { cgroupDriver } = connection.info;
     if (settings.cgroupDriver !== undefined && settings.cgroupDriver !== cgroupDriver) {
       logger.error('The cgroup drivers of the agent and of Docker Engine differ', { agent: settings.cgroupDriver, engine: cgroupDriver });
@@ -156,12 +153,12 @@ export function createDockerService(settings: DockershimSettings, dependencies: 
     sandboxes.adopt(stopping.signal).catch(() => undefined);
   }
 
-  function contextOf({ version, info }: Connection): EngineContext {
+  function contextOf({ version, info, host }: Connection): EngineContext {
     return {
       apiVersion: version.apiVersion,
       cgroupDriver: info.cgroupDriver,
       defaultCgroupParent: settings.cgroupParent,
-      oomScoreFloor,
+      host,
       log: { maxSizeBytes: settings.logMaxSizeBytes, maxFiles: settings.logMaxFiles },
       defaultRuntime: info.defaultRuntime,
       runtimes: info.runtimes,
@@ -190,7 +187,14 @@ export function createDockerService(settings: DockershimSettings, dependencies: 
   }
 }
 
-const MIN_OOM_SCORE_ADJ = -1000;
+/** Once a connection: what containers are not given here although they may ask for it. */
+function tellLimits({ withheld, oomScoreFloor }: EngineHost, logger: Logger): void {
+  if (withheld.length === 0) return;
+  logger.warn('This machine withholds capabilities: privileged containers get all the others, and no lower oom_score_adj than this', {
+    oomScoreFloor,
+    withheld: withheld.join(' '),
+  });
+}
 
 function clientOf(settings: DockershimSettings, { clock, logger }: DockershimDependencies): DockerEngine {
   return createDockerClient({

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { errorCode } from '../lib/errors.ts';
 import type { ContainerConfig, LinuxContainerSecurityContext, Mount, PodSandboxConfig } from '../runtime/types.ts';
 import { containerSpec } from './container-config.ts';
+import { UNLIMITED_HOST } from './engine-host.ts';
 import { engineMounts } from './mount-config.ts';
 import { criResources, engineResources } from './resource-config.ts';
 import { sandboxSpec, type EngineContext } from './sandbox-config.ts';
@@ -11,7 +12,7 @@ const context: EngineContext = {
   apiVersion: '1.41',
   cgroupDriver: 'cgroupfs',
   defaultCgroupParent: '',
-  oomScoreFloor: -1000,
+  host: UNLIMITED_HOST,
   log: { maxSizeBytes: 1000, maxFiles: 3 },
   defaultRuntime: 'runc',
   runtimes: ['runc', 'kata'],
@@ -101,9 +102,9 @@ test('the cgroup parent is a path for cgroupfs and a slice’s name for systemd'
 
 test('oom_score_adj is never below what this machine allows', async () => {
   expect(makeSandbox({}).HostConfig.OomScoreAdj).toBe(-998);
-  expect(makeSandbox({}, { oomScoreFloor: 0 }).HostConfig.OomScoreAdj).toBe(0);
+  expect(makeSandbox({}, { host: { ...UNLIMITED_HOST, oomScoreFloor: 0 } }).HostConfig.OomScoreAdj).toBe(0);
   const linux = { resources: { oomScoreAdj: -997 }, securityContext: { namespaceOptions } };
-  expect((await makeContainer({ linux }, {}, { oomScoreFloor: 5 })).HostConfig.OomScoreAdj).toBe(5);
+  expect((await makeContainer({ linux }, {}, { host: { ...UNLIMITED_HOST, oomScoreFloor: 5 } })).HostConfig.OomScoreAdj).toBe(5);
   expect((await makeContainer({ linux })).HostConfig.OomScoreAdj).toBe(-997);
 });
 
@@ -161,6 +162,25 @@ test('masked paths of nobody are an empty list, of the engine an absent one, and
   expect((await makeContainer({})).HostConfig.MaskedPaths).toBeUndefined();
   const privileged = (await makeContainer({}, { privileged: true, maskedPaths: ['/x'] })).HostConfig;
   expect([privileged.Privileged, privileged.MaskedPaths]).toEqual([true, undefined]);
+});
+
+test('on a machine that withholds capabilities a privileged container gets all there are, and nothing is asked for in vain', async () => {
+  const host = { withheld: ['SYS_RESOURCE', 'SYS_TIME'], oomScoreFloor: 0 };
+  const privileged = (await makeContainer({}, { privileged: true, seccomp: { type: 'RuntimeDefault' } }, { host })).HostConfig;
+  expect(privileged).toMatchObject({
+    Privileged: false,
+    CapAdd: ['ALL'],
+    CapDrop: ['SYS_RESOURCE', 'SYS_TIME'],
+    SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined', 'label=disable'],
+    MaskedPaths: [],
+    ReadonlyPaths: [],
+    DeviceCgroupRules: ['a *:* rwm'],
+  });
+  expect(privileged.Devices).toContainEqual({ PathOnHost: '/dev/null', PathInContainer: '/dev/null', CgroupPermissions: 'rwm' });
+  const added = async (addCapabilities: string[]) =>
+    (await makeContainer({}, { capabilities: { addCapabilities, dropCapabilities: ['KILL'] } }, { host })).HostConfig;
+  expect(await added(['CAP_NET_ADMIN', 'SYS_RESOURCE'])).toMatchObject({ CapAdd: ['CAP_NET_ADMIN'], CapDrop: ['KILL'] });
+  expect(await added(['ALL'])).toMatchObject({ CapAdd: ['ALL'], CapDrop: ['KILL', 'SYS_RESOURCE', 'SYS_TIME'] });
 });
 
 test('users: numbers before names, a group only with a user, Strict groups only where they can be had', async () => {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { FakeClock, settle } from '../lib/fake-clock.ts';
 import { silentLogger, type Logger } from '../lib/log.ts';
 import { ContainerView } from './container-view.ts';
+import { UNLIMITED_HOST } from './engine-host.ts';
 import { EngineLink } from './engine-link.ts';
 import { FakeEngine, away } from './fake-engine.ts';
 import { encodeRecord } from './records.ts';
@@ -25,7 +26,15 @@ function setUp(): { engine: FakeEngine; clock: FakeClock; view: ContainerView; l
   const logger: Logger = { ...silentLogger, info: (text) => void logged.push(text), warn: (text) => void logged.push(text) };
   const view = new ContainerView({ engine, instanceId: 'me', clock, logger: silentLogger, onChange: () => undefined });
   const onChange = (connection: unknown): void => void changes.push(connection === undefined ? 'lost' : 'connected');
-  const link = new EngineLink({ engine, view, instanceId: 'me', clock, logger, onChange });
+  const link = new EngineLink({
+    engine,
+    view,
+    instanceId: 'me',
+    clock,
+    logger,
+    probeHost: () => Promise.resolve(UNLIMITED_HOST),
+    onChange,
+  });
   return { engine, clock, view, link, changes, logged };
 }
 

@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import { UnavailableError, errorMessage } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { labelOf, type ContainerView } from './container-view.ts';
+import type { EngineHost } from './engine-host.ts';
 import type { DockerEngine, EngineInfo, EngineVersion } from './engine.ts';
 
 export interface EngineLinkOptions {
@@ -12,6 +13,8 @@ export interface EngineLinkOptions {
   readonly instanceId: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Looks at the engine's machine, after each connection. */
+  readonly probeHost: () => Promise<EngineHost>;
   /** The view is right from now on; `undefined`: the connection is lost. */
   readonly onChange: (connected: Connection | undefined) => void;
 }
@@ -20,6 +23,7 @@ export interface EngineLinkOptions {
 export interface Connection {
   readonly version: EngineVersion;
   readonly info: EngineInfo;
+  readonly host: EngineHost;
 }
 
 const BACKOFF: BackoffPolicy = { initialMs: 100, maxMs: 5_000, factor: 2, jitter: 0.3 };
@@ -102,12 +106,13 @@ export class EngineLink {
     const { engine, view, instanceId, logger } = this.#options;
     const version = await engine.negotiate(signal);
     const info = await engine.info(signal);
+    const host = await this.#options.probeHost();
     const events = await engine.events(labelOf(instanceId), signal);
     const ended = this.#follow(events);
     ended.catch(() => undefined); // it is raced below; this is for the time before
     await Promise.race([view.resync(signal), ended]);
     onConnected();
-    this.#connection = { version, info };
+    this.#connection = { version, info, host };
     logger.info('Connected to Docker Engine', { endpoint: engine.endpoint, version: version.version, api: version.apiVersion });
     this.#options.onChange(this.#connection);
     for (const { resolve } of this.#waiting.splice(0)) resolve(this.#connection);

@@ -72,9 +72,12 @@ export interface EngineInfo {
   readonly architecture: string;
 }
 
+/** The events that change what an inspection tells; those of commands, which probes make many of, are not asked for. */
+export const CONTAINER_EVENTS = ['create', 'start', 'die', 'oom', 'update', 'pause', 'unpause', 'rename', 'destroy'] as const;
+
 export interface EngineEvent {
   readonly containerId: string;
-  /** `create`, `start`, `die`, `destroy`, … */
+  /** One of {@link CONTAINER_EVENTS}. */
   readonly action: string;
   readonly timeNano: bigint;
 }
@@ -181,9 +184,16 @@ export interface HostConfig extends EngineResources {
   readonly Sysctls?: Readonly<Record<string, string>>;
   readonly PortBindings?: Readonly<Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[]>>;
   readonly Mounts?: readonly MountSpec[];
-  readonly Devices?: readonly { readonly PathOnHost: string; readonly PathInContainer: string; readonly CgroupPermissions: string }[];
+  readonly Devices?: readonly DeviceSpec[];
+  readonly DeviceCgroupRules?: readonly string[];
   readonly LogConfig?: { readonly Type: string; readonly Config: Readonly<Record<string, string>> };
   readonly RestartPolicy?: { readonly Name: 'no' };
+}
+
+export interface DeviceSpec {
+  readonly PathOnHost: string;
+  readonly PathInContainer: string;
+  readonly CgroupPermissions: string;
 }
 
 export interface MountSpec {

@@ -3,6 +3,7 @@ import { FakeClock, settle } from '../lib/fake-clock.ts';
 import { errorCode } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { ContainerView } from './container-view.ts';
+import { UNLIMITED_HOST } from './engine-host.ts';
 import { EngineLink } from './engine-link.ts';
 import type { PullProgress } from './engine.ts';
 import { FakeEngine } from './fake-engine.ts';
@@ -17,7 +18,15 @@ async function setUp(): Promise<{ engine: FakeEngine; clock: FakeClock; images: 
   const engine = new FakeEngine();
   const clock = new FakeClock();
   const view = new ContainerView({ engine, instanceId: 'me', clock, logger: silentLogger, onChange: () => undefined });
-  const link = new EngineLink({ engine, view, instanceId: 'me', clock, logger: silentLogger, onChange: () => undefined });
+  const link = new EngineLink({
+    engine,
+    view,
+    instanceId: 'me',
+    clock,
+    logger: silentLogger,
+    probeHost: () => Promise.resolve(UNLIMITED_HOST),
+    onChange: () => undefined,
+  });
   link.start();
   await link.connected(signal);
   const cache = new ImageCache(engine);

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { InvalidInputError, UnimplementedError } from '../lib/errors.ts';
 import type { NamespaceOptions, PodSandboxConfig, PortMapping } from '../runtime/types.ts';
+import type { EngineHost } from './engine-host.ts';
 import type { ContainerSpec, HostConfig } from './engine.ts';
 import { engineResources } from './resource-config.ts';
 import { engineUser, sandboxSecurity } from './security-config.ts';
@@ -11,8 +12,7 @@ export interface EngineContext {
   readonly cgroupDriver: string;
   /** Used where the configuration names none. */
   readonly defaultCgroupParent: string;
-  /** See oom-score.ts. */
-  readonly oomScoreFloor: number;
+  readonly host: EngineHost;
   readonly log: { readonly maxSizeBytes: number; readonly maxFiles: number };
   /** The engine's default runtime and the others it has. */
   readonly defaultRuntime: string;
@@ -46,7 +46,7 @@ export function sandboxSpec(
   const hostConfig: HostConfig = {
     ...engineResources(config.linux.overhead),
     CpuShares: SANDBOX_CPU_SHARES,
-    OomScoreAdj: Math.max(SANDBOX_OOM_SCORE_ADJ, context.oomScoreFloor),
+    OomScoreAdj: Math.max(SANDBOX_OOM_SCORE_ADJ, context.host.oomScoreFloor),
     ...cgroupParent(config.linux.cgroupParent, context),
     NetworkMode: hostNetwork ? 'host' : options.networkMode === 'none' ? 'none' : 'default',
     IpcMode: namespaces.ipc === 'node' ? 'host' : 'shareable',

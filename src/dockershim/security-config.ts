@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidInputError, UnimplementedError } from '../lib/errors.ts';
 import type { LinuxContainerSecurityContext, LinuxSandboxSecurityContext, SELinuxOptions, SecurityProfile } from '../runtime/types.ts';
+import type { EngineHost } from './engine-host.ts';
 import type { HostConfig } from './engine.ts';
 
 type SecurityContext = Omit<LinuxContainerSecurityContext, 'namespaceOptions'> | Omit<LinuxSandboxSecurityContext, 'namespaceOptions'>;
@@ -22,21 +23,48 @@ export function engineUser(context: SecurityContext): string | undefined {
   return group === undefined ? user : `${user}:${String(group)}`;
 }
 
-/** Everything of the security context that goes into HostConfig, except the seccomp profile. */
-export function securityHostConfig(context: LinuxContainerSecurityContext): HostConfig {
+/** Whether a privileged container must do with what its machine has: the engine would refuse to start it as such. */
+export function isNearlyPrivileged(context: LinuxContainerSecurityContext, host: EngineHost): boolean {
+  return context.privileged === true && host.withheld.length > 0;
+}
+
+/** Everything of the security context that goes into HostConfig, except the security options. */
+export function securityHostConfig(context: LinuxContainerSecurityContext, host: EngineHost): HostConfig {
   const privileged = context.privileged === true;
-  const { capabilities } = context;
-  if ((capabilities?.addAmbientCapabilities?.length ?? 0) > 0) {
+  if ((context.capabilities?.addAmbientCapabilities?.length ?? 0) > 0) {
     throw new UnimplementedError('ambient capabilities (addAmbientCapabilities) cannot be given by Docker Engine');
   }
   return {
-    Privileged: privileged,
+    Privileged: privileged && !isNearlyPrivileged(context, host),
     ReadonlyRootfs: context.readonlyRootfs === true,
-    ...(capabilities === undefined ? {} : { CapAdd: capabilities.addCapabilities, CapDrop: capabilities.dropCapabilities }),
+    ...capabilityConfig(context, host),
     ...groupAdd(context.supplementalGroups),
-    // The engine takes an empty list for "none" and an absent one for its defaults.
-    ...(privileged || context.maskedPaths === undefined ? {} : { MaskedPaths: context.maskedPaths }),
-    ...(privileged || context.readonlyPaths === undefined ? {} : { ReadonlyPaths: context.readonlyPaths }),
+    ...pathConfig(context, host),
+  };
+}
+
+/** A capability that the machine withholds would keep the container from starting: it goes without. */
+function capabilityConfig(context: LinuxContainerSecurityContext, host: EngineHost): HostConfig {
+  const { withheld } = host;
+  if (isNearlyPrivileged(context, host)) return { CapAdd: ['ALL'], CapDrop: withheld };
+  const { capabilities } = context;
+  if (capabilities === undefined) return {};
+  const added = capabilities.addCapabilities.filter((name) => !withheld.includes(plainName(name)));
+  const asksForAll = added.some((name) => plainName(name) === 'ALL');
+  return { CapAdd: added, CapDrop: [...capabilities.dropCapabilities, ...(asksForAll ? withheld : [])] };
+}
+
+function plainName(capability: string): string {
+  return capability.toUpperCase().replace(/^CAP_/, '');
+}
+
+/** The engine takes an empty list for "none" and an absent one for its defaults. */
+function pathConfig(context: LinuxContainerSecurityContext, host: EngineHost): HostConfig {
+  if (isNearlyPrivileged(context, host)) return { MaskedPaths: [], ReadonlyPaths: [] };
+  if (context.privileged === true) return {};
+  return {
+    ...(context.maskedPaths === undefined ? {} : { MaskedPaths: context.maskedPaths }),
+    ...(context.readonlyPaths === undefined ? {} : { ReadonlyPaths: context.readonlyPaths }),
   };
 }
 
@@ -50,7 +78,8 @@ export function sandboxSecurity(context: LinuxSandboxSecurityContext): HostConfi
 }
 
 /** @throws InvalidInputError when a localhost profile cannot be used */
-export async function securityOptions(context: LinuxContainerSecurityContext): Promise<string[]> {
+export async function securityOptions(context: LinuxContainerSecurityContext, host: EngineHost): Promise<string[]> {
+  if (isNearlyPrivileged(context, host)) return ['seccomp=unconfined', 'apparmor=unconfined', 'label=disable'];
   return [
     ...(await seccomp(context.seccomp)),
     ...apparmor(context.apparmor),
