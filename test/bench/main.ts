@@ -83,7 +83,7 @@ async function run(bed: TestBed, contenders: readonly Contender[], options: Benc
         await pods.create(1);
         await pods.remove();
       }
-      return await measure(subjects, options, say, signal);
+      return await unlessAborted(measure(subjects, options, say, signal), signal);
     } finally {
       watch.stop();
     }
@@ -121,6 +121,18 @@ async function publish(results: Results, machine: readonly string[], args: reado
       ...sections.flatMap(({ title, rows }) => [`### ${title}`, asMarkdown(rows)]),
     ];
     await replaceFigures(join(root, 'docs/performance.md'), text.join('\n\n'));
+  }
+}
+
+/** Does not wait for a batch to end when nobody wants to know any more. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const interrupted = Promise.withResolvers<never>();
+  const reject = (): void => interrupted.reject(signal.reason);
+  signal.addEventListener('abort', reject, { once: true });
+  try {
+    return await Promise.race([work, interrupted.promise]);
+  } finally {
+    signal.removeEventListener('abort', reject);
   }
 }
 
