@@ -47,8 +47,10 @@ export class PodWatch {
     return this.#wait('gone', name, timeoutMs);
   }
 
+  /** Who still waits gets an error. */
   stop(): void {
     this.#ended.abort();
+    this.#fail(new Error('the watch was stopped'));
   }
 
   async #follow(client: ApiClient, path: string): Promise<void> {
