@@ -25,11 +25,13 @@ export function createRuntime(config: Config, instanceId: string, clock: Clock, 
     );
   }
   const { streaming } = shorelet;
+  const dialer = createNetnsDialer({ helperCommand: [process.execPath, netnsHelper()], clock, log });
+  signal.addEventListener('abort', () => dialer.close(), { once: true });
   return createDockerService(dockershimSettings(config, instanceId), {
     clock,
     logger: log,
     network: shorelet.network.plugin === 'cni' ? cniNetwork(config, clock, log) : dockerBridgeNetwork,
-    dialer: createNetnsDialer({ helperCommand: [process.execPath, netnsHelper()], clock, log }),
+    dialer,
     createStreamingServer: (runtime) =>
       createStreamingServer(
         {
