@@ -64,7 +64,9 @@ describe('a static pod', () => {
     expect(pod.metadata.ownerReferences).toMatchObject([{ kind: 'Node', name: 'static', controller: true }]);
     expect(pod.status).toMatchObject({ phase: 'Running', containerStatuses: [{ restartCount: 0, ready: true }] });
     // An agent that has just come back reads its manifests before it knows of the pod.
-    await waitFor('the log of the pod', async () => (await cluster.try(['logs', 'first-static'])).stdout === 'one\n', { timeoutMs: 20_000 });
+    await waitFor('the log of the pod', async () => (await cluster.try(['logs', 'first-static'])).stdout === 'one\n', {
+      timeoutMs: 20_000,
+    });
   });
 
   test('goes on when its mirror is deleted, and gets another', async () => {
