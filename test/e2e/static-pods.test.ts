@@ -80,7 +80,11 @@ describe('a static pod', () => {
     const before = await mirror('first-static');
     await cluster.node.agent.restart('kill');
     await cluster.node.ready();
-    await pause(4_000);
+    await waitFor('the agent to know the pod again', async () => (await cluster.try(['logs', 'first-static'])).code === 0, {
+      timeoutMs: 30_000,
+      explain: () => cluster.log(),
+    });
+    await pause(2_000);
     const after = await mirror('first-static');
     expect(after?.metadata.uid).toBe(before?.metadata.uid);
     expect(after?.status?.containerStatuses).toEqual(before?.status?.containerStatuses);
